@@ -1,0 +1,20 @@
+import neostandard from 'neostandard'
+
+/** Who may import what: the table in README "Parts", held by the linter. */
+const forbid = (files, patterns, message) => ({
+  files,
+  ignores: ['**/test/**'],
+  rules: { 'no-restricted-imports': ['error', { patterns: [{ group: patterns, message }] }] }
+})
+
+const rdkafka = ['node-rdkafka', 'node-rdkafka/*']
+const services = ['user-service', 'user-service/*', 'profile-service', 'profile-service/*', '**/microservices/**']
+
+export default [
+  ...neostandard({ ts: true, ignores: ['**/dist/**', '.data/**'] }),
+  forbid(['shared-topics/**'], [...rdkafka, ...services, 'shared-kafka', 'shared-service', 'local'], 'The contract imports nothing of ours.'),
+  forbid(['shared-kafka/**'], [...services, 'shared-topics', 'shared-service', 'local'], 'The Kafka client imports nothing of ours.'),
+  forbid(['shared-service/**'], [...rdkafka, ...services, 'local'], 'Only shared-kafka talks to librdkafka; nothing shared knows a service.'),
+  forbid(['microservices/**'], [...rdkafka, ...services, 'local', 'local/*'], 'Only shared-kafka talks to librdkafka; a service never imports another one.'),
+  forbid(['local/**'], [...rdkafka, ...services, 'shared-topics', 'shared-service'], 'The launcher starts services as processes; it imports only shared-kafka.')
+]
