@@ -1,0 +1,20 @@
+import type { TSchema } from 'typebox'
+
+/** What a topic promises to those who read it and to those who write to it. */
+export interface Topic<Data extends TSchema = TSchema> {
+  /** Name of the topic, and `type` of its events. */
+  name: string
+  /** Major version of `data`; a change that readers would notice needs a new one. */
+  version: number
+  /** Who writes the events: `source` of each. */
+  source: string
+  partitions: number
+  /** Topic settings of the broker. */
+  config: { 'retention.ms': string, 'max.message.bytes': string }
+  data: Data
+}
+
+/** Where the messages of a topic go that cannot be processed. */
+export function deadLetterTopic (name: string): string {
+  return `${name}.dlq`
+}

@@ -1,0 +1,41 @@
+import { Type, type Static } from 'typebox'
+import type { Event } from './event.js'
+import type { Topic } from './topic.js'
+
+/** A user has registered. Keyed by the user's id, so that the events of one user keep their order. */
+export const userRegister = {
+  name: 'user_register',
+  version: 1,
+  source: '/user-service',
+  partitions: 4,
+  config: {
+    'retention.ms': String(7 * 24 * 60 * 60 * 1000),
+    'max.message.bytes': String(1024 * 1024)
+  },
+  data: Type.Object({
+    // A UUID of any version; the length leaves out the form urn:uuid:…
+    id: Type.String({ format: 'uuid', maxLength: 36 }),
+    // What is a valid address or name is the writer's rule; readers only need to know how long one can be.
+    email: Type.String({ minLength: 1, maxLength: 254 }),
+    username: Type.String({ minLength: 1, maxLength: 32 })
+  })
+} as const satisfies Topic
+
+export type UserRegister = Static<typeof userRegister.data>
+
+export const userRegisterExample: Event<UserRegister> = {
+  specversion: '1.0',
+  id: '01990f3c-6d2a-7c4e-8a54-0f2d4c1b7e21',
+  source: '/user-service',
+  type: 'user_register',
+  subject: '01990f3c-6d29-7b1d-9c3f-5a6b7c8d9e0f',
+  time: '2026-01-31T12:00:00.000Z',
+  datacontenttype: 'application/json',
+  dataschema: 'urn:user_register:1',
+  traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+  data: {
+    id: '01990f3c-6d29-7b1d-9c3f-5a6b7c8d9e0f',
+    email: 'user@example.com',
+    username: 'imbatman'
+  }
+}
