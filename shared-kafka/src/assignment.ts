@@ -1,0 +1,171 @@
+import type rdkafka from 'node-rdkafka'
+import { KafkaError } from './errors.js'
+import { Partition } from './partition.js'
+import type { Logger, Message } from './types.js'
+
+/** Messages fetched or handed out without a commit, over all partitions. */
+const inFlightLimit = 1000
+/** How long messages in flight may hold up a rebalance, in ms. */
+const revokeLimitMs = 5000
+
+const nameOf = ({ topic, partition }: { topic: string, partition: number }) => `${topic} ${partition}`
+
+/** The partitions that this member of the group holds, from their assignment to the last commit before they are given up. */
+export class Assignment {
+  isClosed = false
+  readonly #handle: rdkafka.KafkaConsumer
+  readonly #logger: Logger
+  readonly #autoCommit: boolean
+  #isCooperative = true
+  #held = new Map<string, Partition>()
+  /** Revoked, and waiting for messages in flight. */
+  #leaving = new Map<string, Partition>()
+  #isFull = false
+  #onProgress = new Set<() => void>()
+
+  constructor (handle: rdkafka.KafkaConsumer, logger: Logger, autoCommit: boolean) {
+    this.#handle = handle
+    this.#logger = logger
+    this.#autoCommit = autoCommit
+  }
+
+  get partitions (): Array<{ topic: string, partition: number }> {
+    return [...this.#held.values()].map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  /** How many more messages may be fetched. */
+  get room (): number {
+    let used = 0
+    for (const { fetched, inFlight } of this.#all()) used += fetched + inFlight
+    return Math.max(0, inFlightLimit - used)
+  }
+
+  add (partitions: rdkafka.TopicPartition[]): void {
+    this.#isCooperative = this.#handle.rebalanceProtocol() === 'COOPERATIVE'
+    for (const { topic, partition } of partitions) {
+      const added = new Partition(topic, partition)
+      this.#held.set(nameOf(added), added)
+    }
+    this.#tell(() => this.#isCooperative ? this.#handle.incrementalAssign(partitions) : this.#handle.assign(partitions))
+    this.#logger.info({ added: partitions.map(nameOf), held: this.#held.size }, 'kafka: partitions assigned')
+  }
+
+  /** Gives partitions up after their messages in flight are committed, or after 5 s. Until then librdkafka keeps them. */
+  async remove (partitions: rdkafka.TopicPartition[]): Promise<void> {
+    for (const name of partitions.map(nameOf)) {
+      const leaving = this.#held.get(name)
+      if (!leaving) continue
+      this.#held.delete(name)
+      leaving.drop()
+      this.#leaving.set(name, leaving)
+    }
+    const leaving = partitions.flatMap(partition => this.#leaving.get(nameOf(partition)) ?? [])
+    if (!this.isClosed) await this.#until(() => leaving.every(({ inFlight }) => inFlight === 0), revokeLimitMs)
+    this.storeOffsets()
+    for (const name of partitions.map(nameOf)) this.#leaving.delete(name)
+    this.#tell(() => this.#isCooperative ? this.#handle.incrementalUnassign(partitions) : this.#handle.unassign())
+    this.#progress()
+    this.#logger.info({ removed: partitions.map(nameOf), held: this.#held.size }, 'kafka: partitions given up')
+  }
+
+  push (messages: rdkafka.Message[]): void {
+    for (const { topic, partition, offset, key, value, headers, timestamp } of messages) {
+      const held = this.#held.get(nameOf({ topic, partition }))
+      const release = () => {
+        held?.release(offset)
+        this.#progress()
+      }
+      held?.push({
+        topic, partition, offset, key: key as Buffer | null, value, headers: (headers ?? []) as Message['headers'], timestamp: timestamp ?? -1, release
+      })
+    }
+  }
+
+  /** The next message to hand out. */
+  take (): Message | undefined {
+    for (const partition of this.#held.values()) {
+      const message = partition.take()
+      if (!message) continue
+      if (this.#autoCommit) partition.commit(message.offset)
+      return message
+    }
+    return undefined
+  }
+
+  commit (topic: string, partition: number, offset: number): void {
+    const name = nameOf({ topic, partition })
+    const found = this.#held.get(name) ?? this.#leaving.get(name)
+    if (!found?.commit(offset)) {
+      this.#logger.info({ topic, partition, offset }, 'kafka: commit dropped, the message is not in flight here')
+    }
+    this.#progress()
+  }
+
+  /** Pauses what has reached a bound and resumes what has room again, so that polling, and with it membership, goes on. */
+  #pauseAndResume (): void {
+    // Only with half of the room free again: a pause throws away what librdkafka has fetched ahead.
+    this.#isFull = this.room < (this.#isFull ? inFlightLimit / 2 : 1)
+    const change = [...this.#held.values()].filter(held => held.paused !== (this.#isFull || held.isFarAhead))
+    for (const verb of ['pause', 'resume'] as const) {
+      const partitions = change.filter(({ paused }) => paused === (verb === 'resume'))
+      if (partitions.length > 0) this.#tell(() => this.#handle[verb](partitions.map(({ topic, partition }) => ({ topic, partition }))))
+    }
+    for (const partition of change) partition.paused = !partition.paused
+  }
+
+  /** Hands the watermarks that have moved to librdkafka, which commits them in the background. */
+  storeOffsets (): void {
+    const moved = this.#all().flatMap(held => {
+      const offset = held.takeWatermark()
+      return offset === undefined ? [] : [{ topic: held.topic, partition: held.partition, offset }]
+    })
+    if (moved.length > 0) this.#tell(() => this.#handle.offsetsStore(moved))
+  }
+
+  /** Before polling: where there is no room, waits up to a second for handlers to make some, since pausing is dear. */
+  async roomOrPause (): Promise<void> {
+    if (!this.#isFull) await this.#until(() => this.room > 0, 1000)
+    this.#pauseAndResume()
+  }
+
+  /** Resolves when no message is in flight any more, at the latest after `limitMs`. */
+  async finished (limitMs: number): Promise<void> {
+    await this.#until(() => this.#all().every(({ inFlight }) => inFlight === 0), limitMs)
+  }
+
+  close (): void {
+    this.storeOffsets()
+    this.isClosed = true
+  }
+
+  #all (): Partition[] {
+    return [...this.#held.values(), ...this.#leaving.values()]
+  }
+
+  async #until (isSo: () => boolean, limitMs: number): Promise<void> {
+    if (isSo()) return
+    await new Promise<void>(resolve => {
+      const end = () => {
+        clearTimeout(timer)
+        this.#onProgress.delete(check)
+        resolve()
+      }
+      const check = () => { if (isSo()) end() }
+      const timer = setTimeout(end, limitMs)
+      this.#onProgress.add(check)
+    })
+  }
+
+  #progress (): void {
+    for (const check of this.#onProgress) check()
+  }
+
+  /** librdkafka refuses what it has lost meanwhile (ERR__STATE): the next assignment puts that right. */
+  #tell (call: () => unknown): void {
+    try {
+      call()
+    } catch (cause) {
+      this.#logger.info({ err: KafkaError.from(cause) }, 'kafka: the assignment has changed meanwhile')
+    }
+  }
+}

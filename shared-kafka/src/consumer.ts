@@ -1,0 +1,158 @@
+import { setTimeout } from 'node:timers/promises'
+import rdkafka from 'node-rdkafka'
+import { Assignment } from './assignment.js'
+import { KafkaError } from './errors.js'
+import { atMost, open, silent, watch, type Statistics } from './handle.js'
+import { consumerConfiguration } from './options.js'
+import { MessageStream } from './stream.js'
+import type { ClientOptions } from './types.js'
+
+/** How long one look for messages waits, and so how long a watermark waits to be stored, in ms. */
+const consumeTimeoutMs = 100
+const topicRetryMs = 500
+/** Out of the group for longer than a rebalance takes: lost. */
+const lostAfterMs = 5000
+
+interface Offset { topic: string, partition: number, offset: number | bigint }
+
+/** A consumer on librdkafka, of the shape that @fastify/kafka calls. */
+export class Consumer {
+  readonly #options: ClientOptions
+  readonly #handle: rdkafka.KafkaConsumer
+  readonly #assignment: Assignment
+  readonly #opened: Promise<void>
+  #polling: Promise<void> | undefined
+  #stream: MessageStream | undefined
+  #isClosed = false
+  #isWaitingForTopic = false
+  #member = { is: false, seenAt: 0 }
+
+  /**
+   * @param options librdkafka's properties, the plugin's names, and `logger`, `onState`
+   * @throws KafkaError ERR__INVALID_ARG for a property that librdkafka does not know, or a value that it refuses
+   */
+  constructor (options: ClientOptions) {
+    this.#options = options
+    const { global, topic, autoCommit } = consumerConfiguration(options)
+    const observer = global.rebalance_cb
+    try {
+      this.#handle = new rdkafka.KafkaConsumer({
+        ...global,
+        rebalance_cb: (error: rdkafka.LibrdKafkaError, partitions: rdkafka.TopicPartition[]) => {
+          this.#rebalance(error.code, partitions)
+          if (typeof observer === 'function') observer.call(this, error, partitions)
+        }
+      }, { ...topic })
+    } catch (cause) {
+      throw KafkaError.from(cause)
+    }
+    this.#handle.setDefaultConsumeTimeout(consumeTimeoutMs)
+    this.#assignment = new Assignment(this.#handle, options.logger ?? silent, autoCommit)
+    watch(this.#handle, options, { fatal: error => this.#fail(error), statistics: statistics => this.#watchMembership(statistics) })
+    this.#opened = open(this.#handle)
+    this.#opened.catch((error: KafkaError) => this.#fail(error))
+  }
+
+  /**
+   * Joins the group and starts handing out messages: from the group's committed offset, from the earliest where there
+   * is none. Rejects with a KafkaError where librdkafka refuses a setting.
+   */
+  async consume ({ topics }: { topics: string[] }): Promise<MessageStream> {
+    await this.#opened
+    if (this.#isClosed) throw new KafkaError('ERR__STATE', 'The consumer is closed')
+    await this.#stream?.close()
+    const stream = new MessageStream(() => this.#assignment.take())
+    this.#stream = stream
+    if (this.#handle.subscription().join() !== topics.join()) this.#handle.subscribe(topics)
+    this.#polling ??= this.#poll()
+    return stream
+  }
+
+  /**
+   * Marks messages, each by its own offset, as committed. The broker hears of it in the background, as far as there is
+   * no gap. Never rejects: a message that is not in flight here (its partition was given up) is dropped with a log line.
+   */
+  async commit ({ offsets }: { offsets: Offset[] }): Promise<void> {
+    for (const { topic, partition, offset } of offsets) this.#assignment.commit(topic, partition, Number(offset))
+  }
+
+  /** Waits for messages in flight for at most 3 s, commits and leaves the group: 5 s at most, whatever the broker does. */
+  async close (): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#stream?.close()
+    await this.#opened.catch(() => {})
+    await this.#assignment.finished(3000)
+    this.#assignment.close()
+    await this.#polling
+    if (!this.#handle.isConnected() || !await this.#isAnswered(1000)) return
+    await atMost(1000, done => this.#handle.disconnect(done))
+  }
+
+  /**
+   * librdkafka's close waits for the last commit as long as a connection stays open, and a process cannot end
+   * meanwhile. So a group whose coordinator does not answer is not left: its session timeout sees to that.
+   */
+  async #isAnswered (limitMs: number): Promise<boolean> {
+    const [first] = this.#assignment.partitions
+    if (!first) return true
+    return await new Promise(resolve => this.#handle.committed([first], limitMs, error => resolve(!error)))
+  }
+
+  async #poll (): Promise<void> {
+    while (!this.#assignment.isClosed) {
+      await this.#assignment.roomOrPause()
+      const { error, messages } = await this.#consume(Math.max(1, this.#assignment.room))
+      this.#assignment.storeOffsets()
+      if (error && !this.#isClosed) await this.#recover(error)
+      this.#assignment.push(messages)
+      this.#stream?.wake()
+    }
+  }
+
+  async #consume (count: number): Promise<{ error?: KafkaError, messages: rdkafka.Message[] }> {
+    return await new Promise(resolve => {
+      this.#handle.consume(count, (error, messages) => {
+        resolve(error ? { error: KafkaError.from(error), messages: [] } : { messages })
+      })
+    })
+  }
+
+  async #recover (error: KafkaError): Promise<void> {
+    const isMissing = error.codeName === 'ERR_UNKNOWN_TOPIC_OR_PART' && this.#assignment.partitions.length === 0
+    if (!isMissing) this.#options.logger?.warn({ err: error }, 'kafka: error while consuming')
+    else if (!this.#isWaitingForTopic) this.#options.logger?.warn({ topics: this.#handle.subscription() }, 'kafka: the topic does not exist yet')
+    this.#isWaitingForTopic = isMissing
+    await setTimeout(isMissing ? topicRetryMs : consumeTimeoutMs)
+    // Looks again now; by itself librdkafka does so every `topic.metadata.refresh.interval.ms`.
+    if (isMissing && !this.#isClosed) this.#handle.subscribe(this.#handle.subscription())
+  }
+
+  #rebalance (code: number, partitions: rdkafka.TopicPartition[]): void {
+    if (code === rdkafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS) {
+      this.#assignment.add(partitions)
+      this.#member = { is: true, seenAt: performance.now() }
+      this.#options.onState?.({ type: 'assigned', partitions: this.#assignment.partitions })
+    } else {
+      this.#assignment.remove(partitions).catch((error: Error) => this.#fail(KafkaError.from(error)))
+    }
+  }
+
+  #watchMembership ({ cgrp }: Statistics): void {
+    const now = performance.now()
+    if (cgrp?.join_state === 'steady') {
+      if (!this.#member.is) this.#options.onState?.({ type: 'assigned', partitions: this.#assignment.partitions })
+      this.#member = { is: true, seenAt: now }
+    } else if (this.#member.is && now - this.#member.seenAt > lostAfterMs) {
+      this.#member.is = false
+      this.#options.logger?.warn({}, 'kafka: no member of the group any more')
+      this.#options.onState?.({ type: 'lost' })
+    }
+  }
+
+  #fail (error: KafkaError): void {
+    if (this.#isClosed) return
+    this.#options.onState?.({ type: 'fatal', error })
+    this.#stream?.fail(error)
+  }
+}

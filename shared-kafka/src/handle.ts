@@ -1,0 +1,71 @@
+import type rdkafka from 'node-rdkafka'
+import { KafkaError } from './errors.js'
+import type { ClientOptions, Logger } from './types.js'
+
+type Handle = rdkafka.Client<rdkafka.KafkaClientEvents>
+
+/** The part of librdkafka's statistics that is read here (its STATISTICS.md). */
+export interface Statistics {
+  brokers: Record<string, { state: string }>
+  cgrp?: { join_state: string }
+}
+
+const away = new Set(['ERR__ALL_BROKERS_DOWN', 'ERR__TRANSPORT', 'ERR__RESOLVE', 'ERR__TIMED_OUT'])
+const repeatAfterMs = 10_000
+
+export const silent: Logger = { debug () {}, info () {}, warn () {}, error () {} }
+
+/**
+ * Opens a handle. Resolves when librdkafka runs, whether or not a broker answers: it goes on looking for one by itself.
+ * Rejects with a KafkaError for settings that librdkafka checks only now, such as a missing CA file.
+ */
+export async function open (handle: Handle): Promise<void> {
+  // The binding calls a broker's metadata part of connecting, and throws the handle away when none comes in time.
+  handle.getMetadata = (_options, callback) => callback?.(null as never, {} as rdkafka.Metadata)
+  await new Promise<void>((resolve, reject) => {
+    handle.connect({}, error => error ? reject(KafkaError.from(error)) : resolve())
+  })
+}
+
+/** Waits for a callback, but not longer than `limitMs`: librdkafka may still be waiting for a broker that is away. */
+export async function atMost (limitMs: number, call: (done: () => void) => void): Promise<void> {
+  await new Promise<void>(resolve => {
+    const timer = setTimeout(resolve, limitMs)
+    call(() => { clearTimeout(timer); resolve() })
+  })
+}
+
+/** Turns a handle's events into log lines and state: a broker that is away is one line, not one a second. */
+export function watch (handle: Handle, { logger = silent, onState }: ClientOptions, on: {
+  statistics?: (statistics: Statistics) => void
+  fatal: (error: KafkaError) => void
+}): void {
+  let up: boolean | undefined
+  let last = { code: 0, at: -Infinity }
+  const broker = (isUp: boolean) => {
+    if (isUp === up) return
+    if (!isUp) logger.warn({}, 'kafka: no broker can be reached')
+    else if (up === false) logger.info({}, 'kafka: a broker can be reached again')
+    up = isUp
+    onState?.({ type: isUp ? 'broker-back' : 'broker-away' })
+  }
+  handle.on('event.log', ({ severity, fac, message }) => {
+    const level = fac === 'FAIL' || severity > 6 ? 'debug' : severity > 4 ? 'info' : severity === 4 ? 'warn' : 'error'
+    logger[level]({ fac }, `kafka: ${message}`)
+  })
+  handle.on('event.error', cause => {
+    const error = KafkaError.from(cause)
+    if (error.codeName === 'ERR__FATAL') return on.fatal(error)
+    if (error.codeName === 'ERR__ALL_BROKERS_DOWN') return broker(false)
+    if (away.has(error.codeName) || (error.code === last.code && performance.now() - last.at < repeatAfterMs)) return
+    last = { code: error.code, at: performance.now() }
+    logger.warn({ err: error }, 'kafka: error')
+  })
+  handle.on('event.stats', ({ message }) => {
+    const statistics = JSON.parse(message) as Statistics
+    const isUp = Object.values(statistics.brokers).some(({ state }) => state === 'UP')
+    // Before the first connection "not yet" is not "away"; librdkafka says ERR__ALL_BROKERS_DOWN where it is.
+    if (isUp || up) broker(isUp)
+    on.statistics?.(statistics)
+  })
+}

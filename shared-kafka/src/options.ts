@@ -1,0 +1,109 @@
+import { KafkaError } from './errors.js'
+import type { ClientOptions } from './types.js'
+
+/** The names in @fastify/kafka 4's README, and librdkafka's for the same. */
+const otherNames: Record<string, string> = {
+  bootstrapBrokers: 'metadata.broker.list',
+  clientId: 'client.id',
+  groupId: 'group.id',
+  maxWaitTime: 'fetch.wait.max.ms',
+  allowAutoTopicCreation: 'allow.auto.create.topics',
+  autocommit: 'enable.auto.commit',
+  // librdkafka's own second names, so that a default and a given value are one property
+  'bootstrap.servers': 'metadata.broker.list',
+  'request.required.acks': 'acks',
+  'delivery.timeout.ms': 'message.timeout.ms'
+}
+
+/**
+ * Properties that librdkafka hears in the topic configuration only; everything else is global.
+ * Source: the tables of librdkafka's CONFIGURATION.md. `message.timeout.ms` given globally is ignored by the binding.
+ */
+const topicProperties = new Set([
+  'acks', 'request.timeout.ms', 'message.timeout.ms', 'queuing.strategy',
+  'produce.offset.report', 'partitioner', 'partitioner_cb', 'auto.offset.reset', 'offset.store.method', 'offset.store.path',
+  'offset.store.sync.interval.ms', 'consume.callback.max.messages'
+])
+
+/** Not librdkafka's: read by this client, or given by the plugin for another one. */
+const ours = new Set(['logger', 'onState', 'headers', 'serializers'])
+
+type Properties = Record<string, unknown>
+
+export interface Configuration { global: Properties, topic: Properties }
+
+/**
+ * Sorts flat options (the plugin merges `producer` and `producerTopicConf`) into what the binding wants.
+ * @throws KafkaError ERR__INVALID_ARG where no broker is named
+ */
+export function configure (options: ClientOptions, defaults: Properties): Configuration {
+  const properties: Properties = { ...defaults }
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || ours.has(name)) continue
+    const known = otherNames[name] ?? name
+    properties[known] = known === 'metadata.broker.list' && Array.isArray(value) ? value.join(',') : value
+  }
+  if (!properties['metadata.broker.list']) {
+    throw new KafkaError('ERR__INVALID_ARG', 'No broker: set metadata.broker.list (or bootstrapBrokers)')
+  }
+  const entries = Object.entries(properties)
+  return {
+    global: Object.fromEntries(entries.filter(([name]) => !topicProperties.has(name))),
+    topic: Object.fromEntries(entries.filter(([name]) => topicProperties.has(name)))
+  }
+}
+
+const isAll = (acks: unknown) => acks === undefined || ['-1', 'all'].includes(String(acks))
+
+/**
+ * A producer's configuration.
+ * @throws KafkaError ERR__INVALID_ARG where no broker is named
+ */
+export function producerConfiguration (options: ClientOptions): Configuration {
+  const configuration = configure(options, {
+    // Acknowledged by every in-sync replica, and not doubled by librdkafka's own retries.
+    ...(isAll(options.acks ?? options['request.required.acks']) && { acks: 'all', 'enable.idempotence': true }),
+    // Java's default: whatever client writes it, a key stays in its partition.
+    partitioner: 'murmur2_random',
+    'linger.ms': 1,
+    'message.timeout.ms': 30_000,
+    // Timed out messages are only noticed between two attempts to connect.
+    'reconnect.backoff.max.ms': 1000,
+    'topic.metadata.refresh.interval.ms': 5000,
+    'statistics.interval.ms': 1000
+  })
+  configuration.global.dr_cb ||= true // how `send` learns what became of a message
+  delete configuration.global['allow.auto.create.topics'] // a consumer's; for producers the broker decides
+  return configuration
+}
+
+/**
+ * A consumer's configuration. The client stores and commits offsets itself: `enable.auto.commit` means for it what it
+ * means to a user, that a message counts as committed when it has been handed out.
+ * @throws KafkaError ERR__INVALID_ARG where no broker or no group is named
+ */
+export function consumerConfiguration (options: ClientOptions): Configuration & { autoCommit: boolean } {
+  const configuration = configure(options, {
+    'partition.assignment.strategy': 'cooperative-sticky',
+    'auto.offset.reset': 'earliest',
+    // A short queue that is refilled at once: more messages a second than a long one, in two thirds of the memory.
+    'queued.min.messages': 5000,
+    'queued.max.messages.kbytes': 4096,
+    'fetch.queue.backoff.ms': 5,
+    'reconnect.backoff.max.ms': 1000,
+    'topic.metadata.refresh.interval.ms': 5000,
+    'statistics.interval.ms': 1000
+  })
+  const { global } = configuration
+  if (!global['group.id']) throw new KafkaError('ERR__INVALID_ARG', 'No consumer group: set group.id (or groupId)')
+  const autoCommit = String(global['enable.auto.commit'] ?? false) === 'true'
+  Object.assign(global, {
+    // Only what was stored (the watermark) is committed, in the background, and once more when a partition is given up.
+    'enable.auto.commit': true,
+    'enable.auto.offset.store': false,
+    'auto.commit.interval.ms': global['auto.commit.interval.ms'] ?? 100,
+    // Tells `consume(n)` that a partition has nothing more, so that it does not wait for n messages.
+    'enable.partition.eof': true
+  })
+  return { ...configuration, autoCommit }
+}

@@ -1,0 +1,160 @@
+import rdkafka from 'node-rdkafka'
+import { DeliveryReports } from './delivery-reports.js'
+import { KafkaError } from './errors.js'
+import { atMost, open, watch } from './handle.js'
+import { producerConfiguration, type Configuration } from './options.js'
+import { encode, toHeaders } from './record.js'
+import type { ClientOptions, Delivery, OutgoingMessage } from './types.js'
+
+interface Pending {
+  message: OutgoingMessage
+  deadline: number
+  resolve: (delivery: Delivery) => void
+  reject: (error: KafkaError) => void
+}
+
+/** A producer on librdkafka, of the shape that @fastify/kafka calls. */
+export class Producer {
+  readonly #options: ClientOptions
+  readonly #configuration: Configuration
+  readonly #timeoutMs: number
+  #handle: rdkafka.Producer
+  #reports: DeliveryReports
+  #isOpen = false
+  #isClosed = false
+  #failure: KafkaError | undefined
+  /** Handed to librdkafka and not acknowledged. */
+  #inFlight = new Set<Pending>()
+  /** Not handed over yet: the handle is opening, or librdkafka's queue is full. */
+  #waiting: Pending[] = []
+  #opened: Promise<void> = Promise.resolve()
+  /** Beside sending: fetches events (a broker gone or back) and ends what has waited for too long. */
+  readonly #everySecond = setInterval(() => {
+    if (this.#isOpen) this.#handle.poll()
+    this.#expire()
+  }, 1000).unref()
+
+  /**
+   * @param options librdkafka's properties, the plugin's names, and `logger`, `onState`, `headers`
+   * @throws KafkaError ERR__INVALID_ARG for a property that librdkafka does not know, or a value that it refuses
+   */
+  constructor (options: ClientOptions) {
+    this.#options = options
+    this.#configuration = producerConfiguration(options)
+    this.#timeoutMs = Number(this.#configuration.topic['message.timeout.ms'])
+    const { handle, reports } = this.#connect()
+    this.#handle = handle
+    this.#reports = reports
+  }
+
+  /**
+   * Sends records; resolves with where each is stored once the broker has acknowledged them all. A full local queue
+   * (`queue.buffering.max.messages`, `.kbytes`) makes the call wait.
+   * Rejects with a KafkaError: ERR__MSG_TIMED_OUT about `message.timeout.ms` after the broker went away,
+   * ERR_MSG_SIZE_TOO_LARGE, ERR__INVALID_ARG, …
+   */
+  async send ({ messages }: { messages: OutgoingMessage[] }): Promise<Delivery[]> {
+    return await Promise.all(messages.map(async message => await this.#send(message)))
+  }
+
+  /** Flushes for at most 4 s, rejects what is left with ERR__DESTROY and frees the handle; 5 s in all. */
+  async close (): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#opened
+    const until = performance.now() + 4000
+    while (this.#inFlight.size + this.#waiting.length > 0 && this.#handle.isConnected() && performance.now() < until) {
+      await new Promise<void>(resolve => this.#handle.flush(100, () => setImmediate(resolve)))
+    }
+    this.#reports.stop()
+    clearInterval(this.#everySecond)
+    this.#rejectAll(new KafkaError('ERR__DESTROY', 'The producer was closed before the broker acknowledged the message'))
+    await atMost(1000, done => this.#handle.isConnected() ? this.#handle.disconnect(0, done) : done())
+  }
+
+  #connect (): { handle: rdkafka.Producer, reports: DeliveryReports } {
+    const { global, topic } = this.#configuration
+    let handle: rdkafka.Producer
+    try {
+      handle = new rdkafka.Producer({ ...global }, { ...topic })
+    } catch (cause) {
+      throw KafkaError.from(cause)
+    }
+    handle.on('delivery-report', (error, { opaque, topic, partition, offset }) => {
+      const pending: Pending = opaque
+      if (!this.#inFlight.delete(pending)) return
+      if (error) pending.reject(KafkaError.from(error))
+      else pending.resolve({ topic, partition, offset })
+      this.#drain()
+      this.#reports.fetch()
+    })
+    watch(handle, this.#options, { fatal: error => { if (handle === this.#handle) this.#replace(error) } })
+    this.#opened = open(handle).then(() => {
+      this.#isOpen = true
+      this.#drain()
+    }, (error: KafkaError) => {
+      this.#failure = error
+      this.#rejectAll(error)
+      this.#options.onState?.({ type: 'fatal', error })
+    })
+    return { handle, reports: new DeliveryReports(handle, () => this.#inFlight.size) }
+  }
+
+  /** After a fatal error (idempotence lost) a handle never sends again: the messages fail, the next ones get a new handle. */
+  #replace (error: KafkaError): void {
+    if (this.#isClosed) return
+    const old = this.#handle
+    this.#options.logger?.warn({ err: error }, 'kafka: producer replaced after a fatal error')
+    this.#isOpen = false
+    this.#reports.stop()
+    this.#rejectAll(error)
+    const { handle, reports } = this.#connect()
+    this.#handle = handle
+    this.#reports = reports
+    old.disconnect(0)
+  }
+
+  async #send (message: OutgoingMessage): Promise<Delivery> {
+    if (this.#isClosed) throw new KafkaError('ERR__STATE', 'The producer is closed')
+    if (this.#failure) throw this.#failure
+    return await new Promise((resolve, reject) => {
+      const pending = { message, deadline: performance.now() + this.#timeoutMs, resolve, reject }
+      if (!this.#isOpen || this.#waiting.length > 0 || !this.#produce(pending)) this.#waiting.push(pending)
+    })
+  }
+
+  /** Hands one record to librdkafka. False where its queue is full. */
+  #produce (pending: Pending): boolean {
+    const { topic, partition, key, value, headers } = pending.message
+    try {
+      this.#handle.produce(topic, partition, encode(value), encode(key), undefined, pending, toHeaders(this.#options.headers, headers))
+    } catch (cause) {
+      const error = KafkaError.from(cause)
+      if (error.codeName === 'ERR__QUEUE_FULL') return false
+      pending.reject(error)
+      return true
+    }
+    this.#inFlight.add(pending)
+    this.#reports.fetch()
+    return true
+  }
+
+  #drain (): void {
+    while (this.#isOpen && this.#waiting.length > 0 && this.#produce(this.#waiting[0] as Pending)) this.#waiting.shift()
+  }
+
+  #expire (): void {
+    const isLate = ({ deadline }: Pending) => deadline < performance.now()
+    const late = this.#waiting.filter(isLate)
+    if (late.length === 0) return
+    this.#waiting = this.#waiting.filter(pending => !late.includes(pending))
+    for (const { reject } of late) reject(new KafkaError('ERR__MSG_TIMED_OUT', 'No room in the local queue'))
+  }
+
+  #rejectAll (error: KafkaError): void {
+    const all = [...this.#inFlight, ...this.#waiting]
+    this.#inFlight.clear()
+    this.#waiting = []
+    for (const { reject } of all) reject(error)
+  }
+}

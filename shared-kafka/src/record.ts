@@ -1,0 +1,30 @@
+import { isUtf8 } from 'node:buffer'
+import { KafkaError } from './errors.js'
+import type { Headers } from './types.js'
+
+/** The binding takes a buffer without memory, such as `Buffer.alloc(0)`, for null. This one has memory. */
+const empty = Buffer.alloc(1).subarray(0, 0)
+
+/** A record's key or value as bytes: text as UTF-8, buffers as they are, null for nothing, anything else as JSON. */
+export function encode (value: unknown): Buffer | null {
+  if (value === undefined || value === null) return null
+  const bytes = value instanceof Uint8Array ? value : Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+  if (bytes.byteLength === 0) return empty
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/**
+ * The headers of a record, the producer's own first.
+ * @throws KafkaError ERR__INVALID_ARG for a value that the binding would not carry unchanged: it writes text up to the first NUL
+ */
+export function toHeaders (...lists: Array<Headers | undefined>): Headers | undefined {
+  const entries = lists.flatMap(list => list ?? []).flatMap(header => Object.entries<unknown>(header))
+  if (entries.length === 0) return undefined
+  return entries.map(([name, value]) => {
+    const text = Buffer.isBuffer(value) && isUtf8(value) ? value.toString() : value
+    if (typeof text !== 'string' || text.includes('\0') || name.includes('\0')) {
+      throw new KafkaError('ERR__INVALID_ARG', `Header ${JSON.stringify(name)} is not text without NUL characters`)
+    }
+    return { [name]: text }
+  })
+}

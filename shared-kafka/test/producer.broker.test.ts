@@ -1,0 +1,136 @@
+import rdkafka from 'node-rdkafka'
+import { KafkaError, Producer, startBroker, type ClientOptions, type ClientState } from 'shared-kafka'
+import { expect, inject, onTestFinished, test, vi } from 'vitest'
+import { newName, read } from '../../test/fixtures/records.js'
+
+function newProducer (options: ClientOptions = {}) {
+  const states: ClientState[] = []
+  const producer = new Producer({ bootstrapBrokers: [inject('kafkaBrokers')], onState: state => states.push(state), ...options })
+  onTestFinished(() => producer.close())
+  return { producer, states, has: (type: ClientState['type']) => vi.waitFor(() => expect(states).toContainEqual(expect.objectContaining({ type })), 20_000) }
+}
+
+async function newBroker () {
+  const broker = await startBroker()
+  onTestFinished(() => broker.close())
+  return broker
+}
+
+const failure = (promise: Promise<unknown>) => promise.then(() => undefined, (error: KafkaError) => error)
+
+test('send tells where each record was stored, after the broker acknowledged it', async () => {
+  const topic = newName('acked')
+  const { producer } = newProducer()
+  expect(await producer.send({ messages: [{ topic, value: 'a', partition: 0 }] })).toEqual([{ topic, partition: 0, offset: 0 }])
+  expect(await producer.send({ messages: [{ topic, value: 'b', partition: 0 }, { topic, value: 'c', partition: 0 }] }))
+    .toEqual([{ topic, partition: 0, offset: 1 }, { topic, partition: 0, offset: 2 }])
+})
+
+test('keys, values, null, empty, headers and buffers arrive as they were', async () => {
+  const topic = newName('faithful')
+  const { producer } = newProducer({ headers: [{ 'content-type': 'text/plain' }] })
+  const bytes = Buffer.from([0, 255, 1, 128])
+  const sent: Array<{ key: Buffer | string | null, value: Buffer | string | null }> = [
+    { key: 'k', value: 'ü' }, { key: bytes, value: bytes }, { key: null, value: null }, { key: '', value: '' }, { key: Buffer.alloc(0), value: Buffer.alloc(0) }
+  ]
+  for (const record of sent) await producer.send({ messages: [{ topic, partition: 0, ...record, headers: [{ a: '1' }, { a: '2' }] }] })
+  const found = await read(topic, sent.length)
+  const toBuffer = (value: Buffer | string | null) => value === null ? null : Buffer.from(value)
+  expect(found.map(({ key, value }) => ({ key, value }))).toEqual(sent.map(({ key, value }) => ({ key: toBuffer(key), value: toBuffer(value) })))
+  expect(found[0]?.headers).toEqual([{ 'content-type': Buffer.from('text/plain') }, { a: Buffer.from('1') }, { a: Buffer.from('2') }])
+})
+
+test('a header that the binding would mangle is refused', async () => {
+  const { producer } = newProducer()
+  for (const value of [Buffer.from([255]), 'a\0b']) {
+    const error = await failure(producer.send({ messages: [{ topic: newName('t'), value: 'x', headers: [{ h: value as string }] }] }))
+    expect(error).toMatchObject({ codeName: 'ERR__INVALID_ARG', retriable: false })
+  }
+})
+
+test('a record over message.max.bytes is refused for good, and the ones beside it are sent', async () => {
+  const topic = newName('large')
+  const { producer } = newProducer()
+  const [large, small] = await Promise.all([
+    failure(producer.send({ messages: [{ topic, value: Buffer.alloc(2_000_000) }] })),
+    producer.send({ messages: [{ topic, value: 'small' }] })
+  ])
+  expect(large).toMatchObject({ code: 10, codeName: 'ERR_MSG_SIZE_TOO_LARGE', retriable: false })
+  expect(small).toHaveLength(1)
+})
+
+test('a full local queue makes callers wait, not fail, and keeps the order of a key', async () => {
+  const topic = newName('full')
+  const { producer } = newProducer({ 'queue.buffering.max.messages': 10 })
+  const values = Array.from({ length: 500 }, (_, index) => String(index))
+  await Promise.all(values.map(value => producer.send({ messages: [{ topic, partition: 0, value }] })))
+  expect((await read(topic, 500)).map(({ value }) => String(value))).toEqual(values)
+})
+
+test('a broker that is away: rejects after message.timeout.ms and not much later, then goes on by itself', async () => {
+  const broker = await newBroker()
+  const { producer, has } = newProducer({ bootstrapBrokers: [broker.brokers], 'message.timeout.ms': 2000 })
+  const topic = newName('away')
+  await producer.send({ messages: [{ topic, value: 'before' }] })
+  process.kill(broker.pid, 'SIGSTOP')
+  const start = performance.now()
+  const error = await failure(producer.send({ messages: [{ topic, value: 'lost' }] }))
+  expect(error).toMatchObject({ codeName: 'ERR__MSG_TIMED_OUT', retriable: true })
+  expect(performance.now() - start).toBeGreaterThan(1900)
+  expect(performance.now() - start).toBeLessThan(5000)
+  process.kill(broker.pid, 'SIGCONT')
+  await vi.waitFor(() => producer.send({ messages: [{ topic, value: 'after' }] }), 20_000)
+  process.kill(broker.pid, 'SIGKILL')
+  await has('broker-away')
+})
+
+test('a broker never seen: rejects after message.timeout.ms, and closes at once', async () => {
+  const { producer, has } = newProducer({ bootstrapBrokers: ['127.0.0.1:1'], 'message.timeout.ms': 1000 })
+  expect(await failure(producer.send({ messages: [{ topic: 'x', value: 'x' }] }))).toMatchObject({ codeName: 'ERR__MSG_TIMED_OUT' })
+  await has('broker-away')
+  const start = performance.now()
+  await producer.close()
+  expect(performance.now() - start).toBeLessThan(1000)
+})
+
+test('a producer with a fatal error is replaced by a new handle', async () => {
+  const connect = vi.spyOn(rdkafka.Producer.prototype, 'connect')
+  onTestFinished(() => connect.mockRestore())
+  const topic = newName('fatal')
+  const { producer } = newProducer()
+  await producer.send({ messages: [{ topic, value: 'a' }] })
+  const handle = connect.mock.contexts.at(-1) as rdkafka.Producer
+  handle.emit('event.error', { origin: 'local', code: -150, message: 'fatal error' })
+  expect(await producer.send({ messages: [{ topic, value: 'b' }] })).toHaveLength(1)
+  expect(connect).toHaveBeenCalledTimes(2)
+})
+
+test('what only connecting finds out is a fatal state, at once, and names the setting', async () => {
+  const { producer, states, has } = newProducer({ 'security.protocol': 'ssl', 'ssl.ca.location': '/no/such/file' })
+  await has('fatal')
+  expect(states.at(-1)).toMatchObject({ error: { name: 'KafkaError', message: expect.stringMatching(/ssl\.ca\.location/) } })
+  expect(await failure(producer.send({ messages: [{ topic: 'x', value: 'x' }] }))).toMatchObject({ name: 'KafkaError' })
+})
+
+test('close acknowledges what is under way, and refuses what comes after', async () => {
+  const topic = newName('closing')
+  const { producer } = newProducer({ 'linger.ms': 500 })
+  const sent = producer.send({ messages: [{ topic, value: 'last' }] })
+  await producer.close()
+  expect(await sent).toHaveLength(1)
+  expect(await failure(producer.send({ messages: [{ topic, value: 'late' }] }))).toMatchObject({ codeName: 'ERR__STATE' })
+})
+
+test('with nothing in flight there is one look a second for events, and no more', async () => {
+  const poll = vi.spyOn(rdkafka.Producer.prototype, 'poll')
+  const flush = vi.spyOn(rdkafka.Producer.prototype, 'flush')
+  onTestFinished(() => { poll.mockRestore(); flush.mockRestore() })
+  const topic = newName('idle')
+  const { producer } = newProducer()
+  await Promise.all(Array.from({ length: 300 }, () => producer.send({ messages: [{ topic, value: 'x' }] })))
+  await vi.waitFor(() => expect(flush.mock.results).not.toHaveLength(0))
+  const [polls, flushes] = [poll.mock.calls.length, flush.mock.calls.length]
+  await vi.waitFor(() => expect(poll.mock.calls.length).toBeGreaterThan(polls), 5000)
+  expect(poll.mock.calls.length).toBe(polls + 1)
+  expect(flush.mock.calls.length).toBeLessThanOrEqual(flushes + 1)
+})
