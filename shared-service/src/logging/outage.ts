@@ -1,0 +1,39 @@
+import type { FastifyBaseLogger } from 'fastify'
+
+const quietMs = 10_000
+
+/** Reports something that fails again and again: the change of state at once, then at most one line in 10 s. */
+export class Outage {
+  readonly #log: FastifyBaseLogger
+  readonly #what: string
+  #since: number | undefined
+  #loggedAt = 0
+  #failures = 0
+
+  /** @param what what is away, as it stands in the log: "the broker" */
+  constructor (log: FastifyBaseLogger, what: string) {
+    this.#log = log
+    this.#what = what
+  }
+
+  get lasts (): boolean {
+    return this.#since !== undefined
+  }
+
+  failed (err?: unknown, details: object = {}): void {
+    const now = Date.now()
+    this.#since ??= now
+    this.#failures += 1
+    if (now - this.#loggedAt < quietMs) return
+    this.#loggedAt = now
+    this.#log.warn({ ...details, err, failures: this.#failures, forMs: now - this.#since }, `${this.#what}: away, trying again`)
+  }
+
+  recovered (details: object = {}): void {
+    if (this.#since === undefined) return
+    this.#log.info({ ...details, failures: this.#failures, forMs: Date.now() - this.#since }, `${this.#what}: back`)
+    this.#since = undefined
+    this.#loggedAt = 0
+    this.#failures = 0
+  }
+}

@@ -1,0 +1,56 @@
+import { isUtf8 } from 'node:buffer'
+import type { Headers, Message, OutgoingMessage, TopicDeclaration } from 'shared-kafka'
+import { deadLetterTopic, type Topic } from 'shared-topics'
+
+/** For the headers that are added, so that everything that could be read can be dead-lettered. */
+const roomForHeaders = 64 * 1024
+const longestError = 1000
+
+export interface Failure {
+  /** `not-decodable`, `not-valid`, `refused` by the database, or `failed` after 5 attempts. */
+  reason: 'not-decodable' | 'not-valid' | 'refused' | 'failed'
+  /** What happened, in words that quote nothing of the message. */
+  error: string
+  /** How often it was handled. */
+  attempts: number
+}
+
+/** The largest dead letter of a topic in bytes; its producer and its topic must take it. */
+export function largestDeadLetter (topic: Topic): number {
+  return Number(topic.config['max.message.bytes']) + roomForHeaders
+}
+
+/** The dead-letter topic of a topic, to be created. */
+export function deadLetterDeclaration (topic: Topic): TopicDeclaration {
+  return {
+    name: deadLetterTopic(topic.name),
+    partitions: topic.partitions,
+    config: { ...topic.config, 'max.message.bytes': String(largestDeadLetter(topic)) }
+  }
+}
+
+/** The original key and value, byte for byte; what happened and where it came from are headers. */
+export function deadLetter (message: Message, failure: Failure): OutgoingMessage {
+  const about = {
+    'dlq.reason': failure.reason,
+    'dlq.error': failure.error.slice(0, longestError),
+    'dlq.attempts': String(failure.attempts),
+    'dlq.topic': message.topic,
+    'dlq.partition': String(message.partition),
+    'dlq.offset': String(message.offset),
+    'dlq.timestamp': String(message.timestamp)
+  }
+  return {
+    topic: deadLetterTopic(message.topic),
+    key: message.key,
+    value: message.value,
+    headers: [...ownHeaders(message), ...Object.entries(about).map(([name, text]) => ({ [name]: text }))]
+  }
+}
+
+/** The message's own headers as far as they are text, without those of an earlier stay in a dead-letter topic. */
+function ownHeaders (message: Message): Headers {
+  return message.headers.flatMap(header => Object.entries(header))
+    .filter(([name, bytes]) => !name.startsWith('dlq.') && isUtf8(bytes))
+    .map(([name, bytes]) => ({ [name]: bytes.toString() }))
+}

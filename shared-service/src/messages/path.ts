@@ -1,0 +1,125 @@
+import { isUtf8 } from 'node:buffer'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Message, OutgoingMessage } from 'shared-kafka'
+import { decoder, type Decoded, type Event, type Topic } from 'shared-topics'
+import type { Static, TSchema } from 'typebox'
+import { describeError } from '../logging/errors.js'
+import { Outage } from '../logging/outage.js'
+import { InOrder } from '../waiting/in-order.js'
+import { Slots } from '../waiting/slots.js'
+import { backoffMs, wait } from '../waiting/wait.js'
+import { deadLetter, type Failure } from './dead-letters.js'
+import { InFlight } from './in-flight.js'
+import { retry } from './retry.js'
+
+/** As many as the database has connections: more would only wait for one until that counts as a failure. */
+const handledAtOnce = 10
+const deadLetterCapMs = 5000
+
+/**
+ * What a service does with an event: stores its effect and the mark that it was seen in one transaction, and returns, or
+ * throws. An event that is marked already has no effect again. Commits, retries and dead letters are not its business.
+ */
+export type Handle<Data> = (event: Event<Data>, log: FastifyBaseLogger) => Promise<void>
+
+export interface PathOptions<Schema extends TSchema> {
+  topic: Topic<Schema>
+  handle: Handle<Static<Schema>>
+  /** Resolves when the broker has acknowledged the dead letter. */
+  sendDeadLetter: (record: OutgoingMessage) => Promise<unknown>
+  log: FastifyBaseLogger
+}
+
+/** The way of each message from the topic to its commit. Nothing else commits. */
+export class MessagePath<Schema extends TSchema> {
+  readonly inFlight = new InFlight()
+  readonly #options: PathOptions<Schema>
+  readonly #decode: (value: Buffer | null) => Decoded<Static<Schema>>
+  readonly #inOrder = new InOrder()
+  readonly #slots = new Slots(() => handledAtOnce)
+  readonly #stop = new AbortController()
+  readonly #database: Outage
+  readonly #deadLetters: Outage
+
+  constructor (options: PathOptions<Schema>) {
+    this.#options = options
+    this.#decode = decoder(options.topic)
+    this.#database = new Outage(options.log, 'what the handler depends on')
+    this.#deadLetters = new Outage(options.log, 'the dead-letter topic')
+  }
+
+  /** The listener for `fastify.kafka.on`. Never throws. */
+  readonly listener = (message: Message, commit: () => void): void => {
+    // 1. decode, 2. validate
+    const decoded = this.#read(message)
+    const key = message.key?.toString('latin1') ?? (decoded.ok ? decoded.event.subject : undefined)
+
+    // Messages of one key go one after the other; without a key the subject of the event says what belongs together.
+    const done = key === undefined
+      ? this.#process(message, decoded, commit)
+      : this.#inOrder.run(key, async () => await this.#process(message, decoded, commit))
+    this.inFlight.add(message, done)
+  }
+
+  /** Aborts waits between attempts and waits for what is being handled. What is not committed then comes again. */
+  async stop (): Promise<void> {
+    this.#stop.abort()
+    await this.inFlight.settled()
+  }
+
+  #read (message: Message): Decoded<Static<Schema>> {
+    if (message.key !== null && !isUtf8(message.key)) return { ok: false, reason: 'not-decodable', error: 'the key is not UTF-8' }
+    return this.#decode(message.value)
+  }
+
+  async #process (message: Message, decoded: Decoded<Static<Schema>>, commit: () => void): Promise<void> {
+    const { topic, partition, offset } = message
+    const log = this.#options.log.child({ topic, partition, offset, ...(decoded.ok ? { eventId: decoded.event.id } : {}) })
+    try {
+      // 3. skip if seen, 4. handle with retry: one step, because the mark and the effect are one transaction
+      const failure = decoded.ok ? await this.#handle(decoded.event, log) : { ...decoded, attempts: 0 }
+
+      // 5. dead-letter, 6. wait for its acknowledgement
+      if (failure !== undefined) await this.#sendDeadLetter(message, failure, log)
+    } catch {
+      // Only a stop gets here. Without a commit the message comes again.
+      return message.release()
+    }
+
+    // 7. commit
+    commit()
+  }
+
+  /** @returns why the event cannot be processed, or nothing when it was */
+  async #handle (event: Event<Static<Schema>>, log: FastifyBaseLogger): Promise<Failure | undefined> {
+    const { signal } = this.#stop
+    const attempt = async () => await this.#slots.run(async () => {
+      signal.throwIfAborted()
+      await this.#options.handle(event, log)
+    })
+    const outcome = await retry(attempt, {
+      signal,
+      onHold: error => this.#database.failed(error)
+    })
+    this.#database.recovered()
+    if (outcome.ok) return undefined
+    return { reason: outcome.reason, error: describeError(outcome.error), attempts: outcome.attempts }
+  }
+
+  /** For ever, if need be: giving up would mean to lose the message or to hold up its partition without a word. */
+  async #sendDeadLetter (message: Message, failure: Failure, log: FastifyBaseLogger): Promise<void> {
+    const record = deadLetter(message, failure)
+    for (let failures = 1; ; failures++) {
+      this.#stop.signal.throwIfAborted()
+      try {
+        await this.#options.sendDeadLetter(record)
+        this.#deadLetters.recovered()
+        log.warn({ reason: failure.reason, why: failure.error, attempts: failure.attempts, deadLetterTopic: record.topic }, 'message dead-lettered')
+        return
+      } catch (error) {
+        this.#deadLetters.failed(error)
+        await wait(backoffMs(failures, deadLetterCapMs), this.#stop.signal)
+      }
+    }
+  }
+}
