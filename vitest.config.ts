@@ -23,7 +23,10 @@ export default defineConfig({
       // Whole services, one file at a time, and by themselves: they have deadlines.
       suite('process', ['**/test/**/*.process.test.ts'], {
         globalSetup: ['test/fixtures/broker.ts', 'test/fixtures/database.ts'],
-        testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false, sequence: { groupOrder: 1 }
+        testTimeout: 120_000,
+        hookTimeout: 120_000,
+        fileParallelism: false,
+        sequence: { groupOrder: 1 }
       })
     ]
   }

@@ -1,6 +1,7 @@
 import type rdkafka from 'node-rdkafka'
 import { KafkaError } from './errors.js'
 import { Partition } from './partition.js'
+import { Progress } from './progress.js'
 import type { Logger, Message } from './types.js'
 
 /** Messages fetched or handed out without a commit, over all partitions. */
@@ -21,7 +22,7 @@ export class Assignment {
   /** Revoked, and waiting for messages in flight. */
   #leaving = new Map<string, Partition>()
   #isFull = false
-  #onProgress = new Set<() => void>()
+  readonly #progress = new Progress()
 
   constructor (handle: rdkafka.KafkaConsumer, logger: Logger, autoCommit: boolean) {
     this.#handle = handle
@@ -60,11 +61,11 @@ export class Assignment {
       this.#leaving.set(name, leaving)
     }
     const leaving = partitions.flatMap(partition => this.#leaving.get(nameOf(partition)) ?? [])
-    if (!this.isClosed) await this.#until(() => leaving.every(({ inFlight }) => inFlight === 0), revokeLimitMs)
+    if (!this.isClosed) await this.#progress.until(() => leaving.every(({ inFlight }) => inFlight === 0), revokeLimitMs)
     this.storeOffsets()
     for (const name of partitions.map(nameOf)) this.#leaving.delete(name)
     this.#tell(() => this.#isCooperative ? this.#handle.incrementalUnassign(partitions) : this.#handle.unassign())
-    this.#progress()
+    this.#progress.made()
     this.#logger.info({ removed: partitions.map(nameOf), held: this.#held.size }, 'kafka: partitions given up')
   }
 
@@ -73,7 +74,7 @@ export class Assignment {
       const held = this.#held.get(nameOf({ topic, partition }))
       const release = () => {
         held?.release(offset)
-        this.#progress()
+        this.#progress.made()
       }
       held?.push({
         topic, partition, offset, key: key as Buffer | null, value, headers: (headers ?? []) as Message['headers'], timestamp: timestamp ?? -1, release
@@ -98,7 +99,7 @@ export class Assignment {
     if (!found?.commit(offset)) {
       this.#logger.info({ topic, partition, offset }, 'kafka: commit dropped, the message is not in flight here')
     }
-    this.#progress()
+    this.#progress.made()
   }
 
   /** Pauses what has reached a bound and resumes what has room again, so that polling, and with it membership, goes on. */
@@ -124,13 +125,13 @@ export class Assignment {
 
   /** Before polling: where there is no room, waits up to a second for handlers to make some, since pausing is dear. */
   async roomOrPause (): Promise<void> {
-    if (!this.#isFull) await this.#until(() => this.room > 0, 1000)
+    if (!this.#isFull) await this.#progress.until(() => this.room > 0, 1000)
     this.#pauseAndResume()
   }
 
   /** Resolves when no message is in flight any more, at the latest after `limitMs`. */
   async finished (limitMs: number): Promise<void> {
-    await this.#until(() => this.#all().every(({ inFlight }) => inFlight === 0), limitMs)
+    await this.#progress.until(() => this.#all().every(({ inFlight }) => inFlight === 0), limitMs)
   }
 
   close (): void {
@@ -140,24 +141,6 @@ export class Assignment {
 
   #all (): Partition[] {
     return [...this.#held.values(), ...this.#leaving.values()]
-  }
-
-  async #until (isSo: () => boolean, limitMs: number): Promise<void> {
-    if (isSo()) return
-    await new Promise<void>(resolve => {
-      const end = () => {
-        clearTimeout(timer)
-        this.#onProgress.delete(check)
-        resolve()
-      }
-      const check = () => { if (isSo()) end() }
-      const timer = setTimeout(end, limitMs)
-      this.#onProgress.add(check)
-    })
-  }
-
-  #progress (): void {
-    for (const check of this.#onProgress) check()
   }
 
   /** librdkafka refuses what it has lost meanwhile (ERR__STATE): the next assignment puts that right. */

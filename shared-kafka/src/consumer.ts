@@ -2,7 +2,8 @@ import { setTimeout } from 'node:timers/promises'
 import rdkafka from 'node-rdkafka'
 import { Assignment } from './assignment.js'
 import { KafkaError } from './errors.js'
-import { atMost, open, silent, watch, type Statistics } from './handle.js'
+import { atMost, open, silent, watch } from './handle.js'
+import { Membership } from './membership.js'
 import { consumerConfiguration } from './options.js'
 import { MessageStream } from './stream.js'
 import type { ClientOptions } from './types.js'
@@ -10,8 +11,6 @@ import type { ClientOptions } from './types.js'
 /** How long one look for messages waits, and so how long a watermark waits to be stored, in ms. */
 const consumeTimeoutMs = 100
 const topicRetryMs = 500
-/** Out of the group for longer than a rebalance takes: lost. */
-const lostAfterMs = 5000
 
 interface Offset { topic: string, partition: number, offset: number | bigint }
 
@@ -20,12 +19,12 @@ export class Consumer {
   readonly #options: ClientOptions
   readonly #handle: rdkafka.KafkaConsumer
   readonly #assignment: Assignment
+  readonly #membership: Membership
   readonly #opened: Promise<void>
   #polling: Promise<void> | undefined
   #stream: MessageStream | undefined
   #isClosed = false
   #isWaitingForTopic = false
-  #member = { is: false, seenAt: 0 }
 
   /**
    * @param options librdkafka's properties, the plugin's names, and `logger`, `onState`
@@ -48,7 +47,11 @@ export class Consumer {
     }
     this.#handle.setDefaultConsumeTimeout(consumeTimeoutMs)
     this.#assignment = new Assignment(this.#handle, options.logger ?? silent, autoCommit)
-    watch(this.#handle, options, { fatal: error => this.#fail(error), statistics: statistics => this.#watchMembership(statistics) })
+    this.#membership = new Membership(options)
+    watch(this.#handle, options, {
+      fatal: error => this.#fail(error),
+      statistics: statistics => this.#membership.check(statistics, this.#assignment.partitions)
+    })
     this.#opened = open(this.#handle)
     this.#opened.catch((error: KafkaError) => this.#fail(error))
   }
@@ -131,22 +134,9 @@ export class Consumer {
   #rebalance (code: number, partitions: rdkafka.TopicPartition[]): void {
     if (code === rdkafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS) {
       this.#assignment.add(partitions)
-      this.#member = { is: true, seenAt: performance.now() }
-      this.#options.onState?.({ type: 'assigned', partitions: this.#assignment.partitions })
+      this.#membership.assigned(this.#assignment.partitions)
     } else {
       this.#assignment.remove(partitions).catch((error: Error) => this.#fail(KafkaError.from(error)))
-    }
-  }
-
-  #watchMembership ({ cgrp }: Statistics): void {
-    const now = performance.now()
-    if (cgrp?.join_state === 'steady') {
-      if (!this.#member.is) this.#options.onState?.({ type: 'assigned', partitions: this.#assignment.partitions })
-      this.#member = { is: true, seenAt: now }
-    } else if (this.#member.is && now - this.#member.seenAt > lostAfterMs) {
-      this.#member.is = false
-      this.#options.logger?.warn({}, 'kafka: no member of the group any more')
-      this.#options.onState?.({ type: 'lost' })
     }
   }
 

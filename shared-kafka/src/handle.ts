@@ -38,6 +38,8 @@ export async function atMost (limitMs: number, call: (done: () => void) => void)
 /** Turns a handle's events into log lines and state: a broker that is away is one line, not one a second. */
 export function watch (handle: Handle, { logger = silent, onState }: ClientOptions, on: {
   statistics?: (statistics: Statistics) => void
+  /** Whether the broker does not answer, although it is connected. */
+  isSilent?: () => boolean
   fatal: (error: KafkaError) => void
 }): void {
   let up: boolean | undefined
@@ -63,7 +65,7 @@ export function watch (handle: Handle, { logger = silent, onState }: ClientOptio
   })
   handle.on('event.stats', ({ message }) => {
     const statistics = JSON.parse(message) as Statistics
-    const isUp = Object.values(statistics.brokers).some(({ state }) => state === 'UP')
+    const isUp = Object.values(statistics.brokers).some(({ state }) => state === 'UP') && !on.isSilent?.()
     // Before the first connection "not yet" is not "away"; librdkafka says ERR__ALL_BROKERS_DOWN where it is.
     if (isUp || up) broker(isUp)
     on.statistics?.(statistics)

@@ -1,4 +1,5 @@
 import rdkafka from 'node-rdkafka'
+import { Backlog, type Pending } from './backlog.js'
 import { DeliveryReports } from './delivery-reports.js'
 import { KafkaError } from './errors.js'
 import { atMost, open, watch } from './handle.js'
@@ -6,32 +7,28 @@ import { producerConfiguration, type Configuration } from './options.js'
 import { encode, toHeaders } from './record.js'
 import type { ClientOptions, Delivery, OutgoingMessage } from './types.js'
 
-interface Pending {
-  message: OutgoingMessage
-  deadline: number
-  resolve: (delivery: Delivery) => void
-  reject: (error: KafkaError) => void
-}
+/** Nothing acknowledged for this long, with something in flight: a broker that is connected and does not answer. */
+const silentAfterMs = 5000
 
 /** A producer on librdkafka, of the shape that @fastify/kafka calls. */
 export class Producer {
   readonly #options: ClientOptions
   readonly #configuration: Configuration
-  readonly #timeoutMs: number
   #handle: rdkafka.Producer
   #reports: DeliveryReports
   #isOpen = false
   #isClosed = false
   #failure: KafkaError | undefined
-  /** Handed to librdkafka and not acknowledged. */
+  /** Handed to librdkafka and not acknowledged, oldest first. */
   #inFlight = new Set<Pending>()
+  #acknowledgedAt = 0
   /** Not handed over yet: the handle is opening, or librdkafka's queue is full. */
-  #waiting: Pending[] = []
+  readonly #waiting: Backlog
   #opened: Promise<void> = Promise.resolve()
   /** Beside sending: fetches events (a broker gone or back) and ends what has waited for too long. */
   readonly #everySecond = setInterval(() => {
     if (this.#isOpen) this.#handle.poll()
-    this.#expire()
+    this.#waiting.expire()
   }, 1000).unref()
 
   /**
@@ -41,7 +38,7 @@ export class Producer {
   constructor (options: ClientOptions) {
     this.#options = options
     this.#configuration = producerConfiguration(options)
-    this.#timeoutMs = Number(this.#configuration.topic['message.timeout.ms'])
+    this.#waiting = new Backlog(Number(this.#configuration.topic['message.timeout.ms']))
     const { handle, reports } = this.#connect()
     this.#handle = handle
     this.#reports = reports
@@ -84,11 +81,17 @@ export class Producer {
       const pending: Pending = opaque
       if (!this.#inFlight.delete(pending)) return
       if (error) pending.reject(KafkaError.from(error))
-      else pending.resolve({ topic, partition, offset })
+      else {
+        this.#acknowledgedAt = performance.now()
+        pending.resolve({ topic, partition, offset })
+      }
       this.#drain()
       this.#reports.fetch()
     })
-    watch(handle, this.#options, { fatal: error => { if (handle === this.#handle) this.#replace(error) } })
+    watch(handle, this.#options, {
+      fatal: error => { if (handle === this.#handle) this.#replace(error) },
+      isSilent: () => this.#isSilent()
+    })
     this.#opened = open(handle).then(() => {
       this.#isOpen = true
       this.#drain()
@@ -118,7 +121,7 @@ export class Producer {
     if (this.#isClosed) throw new KafkaError('ERR__STATE', 'The producer is closed')
     if (this.#failure) throw this.#failure
     return await new Promise((resolve, reject) => {
-      const pending = { message, deadline: performance.now() + this.#timeoutMs, resolve, reject }
+      const pending = { message, since: performance.now(), resolve, reject }
       if (!this.#isOpen || this.#waiting.length > 0 || !this.#produce(pending)) this.#waiting.push(pending)
     })
   }
@@ -140,21 +143,17 @@ export class Producer {
   }
 
   #drain (): void {
-    while (this.#isOpen && this.#waiting.length > 0 && this.#produce(this.#waiting[0] as Pending)) this.#waiting.shift()
+    if (this.#isOpen) this.#waiting.drain(pending => this.#produce(pending))
   }
 
-  #expire (): void {
-    const isLate = ({ deadline }: Pending) => deadline < performance.now()
-    const late = this.#waiting.filter(isLate)
-    if (late.length === 0) return
-    this.#waiting = this.#waiting.filter(pending => !late.includes(pending))
-    for (const { reject } of late) reject(new KafkaError('ERR__MSG_TIMED_OUT', 'No room in the local queue'))
+  #isSilent (): boolean {
+    const [oldest] = this.#inFlight
+    return oldest !== undefined && performance.now() - Math.max(oldest.since, this.#acknowledgedAt) > silentAfterMs
   }
 
   #rejectAll (error: KafkaError): void {
-    const all = [...this.#inFlight, ...this.#waiting]
+    const all = [...this.#inFlight, ...this.#waiting.take()]
     this.#inFlight.clear()
-    this.#waiting = []
     for (const { reject } of all) reject(error)
   }
 }

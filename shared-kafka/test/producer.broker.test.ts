@@ -84,6 +84,19 @@ test('a broker that is away: rejects after message.timeout.ms and not much later
   await has('broker-away')
 })
 
+test('a broker that is connected and does not answer is away, too', async () => {
+  const broker = await newBroker()
+  const { producer, states, has } = newProducer({ bootstrapBrokers: [broker.brokers], 'message.timeout.ms': 60_000 })
+  const topic = newName('silent')
+  await producer.send({ messages: [{ topic, value: 'before' }] })
+  process.kill(broker.pid, 'SIGSTOP')
+  const sent = producer.send({ messages: [{ topic, value: 'held' }] })
+  await has('broker-away')
+  process.kill(broker.pid, 'SIGCONT')
+  expect(await sent).toHaveLength(1)
+  await vi.waitFor(() => expect(states.at(-1)).toEqual({ type: 'broker-back' }), 20_000)
+})
+
 test('a broker never seen: rejects after message.timeout.ms, and closes at once', async () => {
   const { producer, has } = newProducer({ bootstrapBrokers: ['127.0.0.1:1'], 'message.timeout.ms': 1000 })
   expect(await failure(producer.send({ messages: [{ topic: 'x', value: 'x' }] }))).toMatchObject({ codeName: 'ERR__MSG_TIMED_OUT' })

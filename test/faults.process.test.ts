@@ -1,0 +1,189 @@
+import pg from 'pg'
+import { startBroker } from 'shared-kafka'
+import { deadLetterTopic, userRegister } from 'shared-topics'
+import { afterEach, beforeAll, expect, inject, test } from 'vitest'
+import { newDatabase } from './fixtures/new-database.js'
+import { startProxy } from './fixtures/proxy.js'
+import { realKafka } from './fixtures/real-kafka.js'
+import { read } from './fixtures/records.js'
+import { eventually, isReady, newUser, profileOf, register, startService, type Service } from './fixtures/services.js'
+
+// A broker that can be taken away and comes back with its address and its log: a real Kafka that is killed and started
+// again, or the embedded broker stopped and continued.
+const isEmbedded = inject('brokerKind') === 'embedded'
+const cannotTakeAway = !isEmbedded && process.env.KAFKA_CONTROL === undefined
+
+let brokers: string
+let takeAway: () => Promise<unknown>
+let giveBack: () => Promise<unknown>
+const cleanUp: Array<() => unknown> = []
+
+beforeAll(async () => {
+  if (!isEmbedded) {
+    brokers = inject('kafkaBrokers')
+    takeAway = () => realKafka('kill')
+    giveBack = () => realKafka('start')
+    return
+  }
+  const broker = await startBroker()
+  brokers = broker.brokers
+  takeAway = async () => process.kill(broker.pid, 'SIGSTOP')
+  giveBack = async () => process.kill(broker.pid, 'SIGCONT')
+  return () => broker.close()
+})
+
+afterEach(async () => {
+  for (const end of cleanUp.splice(0).reverse()) await end()
+})
+
+/** A database behind a proxy. */
+async function newRemoteDatabase () {
+  const database = await newDatabase()
+  const url = new URL(database.url)
+  const proxy = await startProxy({ host: url.hostname, port: Number(url.port) })
+  url.host = proxy.address
+  cleanUp.push(() => database.close(), () => proxy.close())
+  return { url: url.href, direct: database.url, proxy }
+}
+
+async function start (name: 'user' | 'profile', DATABASE_URL: string, kafka = brokers): Promise<Service> {
+  const service = await startService(name, { KAFKA_BROKERS: kafka, DATABASE_URL })
+  cleanUp.push(async () => { service.kill('SIGKILL'); await service.ended })
+  return service
+}
+
+async function startPair () {
+  const [users, profiles] = [await newRemoteDatabase(), await newRemoteDatabase()]
+  const [user, profile] = await Promise.all([start('user', users.url), start('profile', profiles.url)])
+  await eventually(() => Promise.all([isReady(user), isReady(profile)]))
+  return { user, profile, users, profiles }
+}
+
+const checks = async (service: Service) => {
+  const response = await fetch(`${service.url}/health/ready`)
+  return { status: response.status, ...(await response.json() as { checks: { database: string, kafka: string } }).checks }
+}
+
+test('users who register while the profile service is down have profiles after its start', async () => {
+  const { user, profile, profiles } = await startPair()
+  profile.kill('SIGTERM')
+  expect(await profile.ended).toBe(0)
+  const ids = await Promise.all([1, 2, 3].map(async () => (await register(user)).body.user.id))
+  const again = await start('profile', profiles.url)
+  for (const id of ids) await profileOf(again, id)
+})
+
+test.skipIf(cannotTakeAway)('a user who registers while the broker is away gets 201 no later, and a profile when it is back', async () => {
+  const { user, profile } = await startPair()
+  await takeAway()
+  cleanUp.push(giveBack)
+  const tookMs: number[] = []
+  const ids: string[] = []
+  for (let count = 0; count < 5; count++) {
+    const started = performance.now()
+    const { status, body } = await register(user)
+    tookMs.push(performance.now() - started)
+    expect(status).toBe(201)
+    ids.push(body.user.id)
+  }
+  expect(Math.max(...tookMs)).toBeLessThan(1000)
+  await eventually(async () => expect(await checks(user)).toEqual({ status: 200, database: 'up', kafka: 'away' }))
+  await eventually(async () => expect((await checks(profile)).status).toBe(503))
+  await giveBack()
+  for (const id of ids) await profileOf(profile, id)
+  await eventually(async () => expect(await Promise.all([checks(user), checks(profile)])).toEqual(Array(2).fill({ status: 200, database: 'up', kafka: 'up' })))
+})
+
+test.skipIf(cannotTakeAway)('a user service that is killed (-9) with events unsent sends them after its start', async () => {
+  const { user, profile, users } = await startPair()
+  await takeAway()
+  cleanUp.push(giveBack)
+  const ids = await Promise.all([1, 2, 3].map(async () => (await register(user)).body.user.id))
+  user.kill('SIGKILL')
+  await user.ended
+  await giveBack()
+  await start('user', users.url)
+  for (const id of ids) await profileOf(profile, id)
+  const client = new pg.Client({ connectionString: users.direct })
+  await client.connect()
+  cleanUp.push(() => client.end())
+  await eventually(async () => expect((await client.query('select 1 from outbox')).rowCount).toBe(0))
+})
+
+test.for(['cut', 'freeze'] as const)('the user service answers 503 within 2 s when its database is away (%s), and recovers by itself', async how => {
+  const { user, users } = await startPair()
+  users.proxy[how]()
+  const started = performance.now()
+  expect((await register(user)).status).toBe(503)
+  expect(performance.now() - started).toBeLessThan(2000)
+  await eventually(async () => expect(await checks(user)).toMatchObject({ status: 503, database: 'away' }), 10_000)
+  expect((await fetch(`${user.url}/health/live`)).status).toBe(200)
+  users.proxy.restore()
+  await eventually(async () => expect((await register(user)).status).toBe(201))
+})
+
+test.for(['cut', 'freeze'] as const)('the profile service holds back while its database is away (%s), gives no message up, and goes on by itself', async how => {
+  const { user, profile, profiles } = await startPair()
+  profiles.proxy[how]()
+  const { body } = await register(user)
+  await eventually(async () => expect(await checks(profile)).toMatchObject({ status: 503, database: 'away' }), 10_000)
+  await eventually(() => expect(profile.lines.map(({ msg }) => msg)).toContainEqual(expect.stringMatching(/what the handler depends on/)))
+  profiles.proxy.restore()
+  await profileOf(profile, body.user.id)
+  expect(profile.lines.map(({ msg }) => msg)).not.toContain('message dead-lettered')
+})
+
+test('an event too large for the broker is parked with its reason, and those behind it go on', async () => {
+  const { user, profile, users } = await startPair()
+  const client = new pg.Client({ connectionString: users.direct })
+  await client.connect()
+  cleanUp.push(() => client.end())
+  await client.query(`insert into outbox (id, aggregatetype, aggregateid, type, payload)
+    values (gen_random_uuid(), 'user', 'large', $1, repeat('x', 2000000)), (gen_random_uuid(), 'user', 'poison', $1, 'rubbish')`, [userRegister.name])
+  user.kill('SIGTERM')
+  await user.ended
+  const again = await start('user', users.url)
+  await eventually(async () => {
+    const { rows } = await client.query('select aggregateid, parked from outbox')
+    expect(rows).toEqual([{ aggregateid: 'large', parked: expect.stringMatching(/size too large/i) }])
+  })
+  await profileOf(profile, (await register(again)).body.user.id)
+  await read(deadLetterTopic(userRegister.name), 1, { brokers, from: [0, 1, 2, 3].map(partition => ({ partition })) })
+})
+
+test('services that start before broker and database are alive, unready, and become ready by themselves', async () => {
+  const [users, profiles] = [await newRemoteDatabase(), await newRemoteDatabase()]
+  const [host = '', port] = brokers.split(':')
+  const kafka = await startProxy({ host, port: Number(port) })
+  cleanUp.push(() => kafka.close())
+  for (const proxy of [kafka, users.proxy, profiles.proxy]) proxy.cut()
+  const [user, profile] = await Promise.all([start('user', users.url, kafka.address), start('profile', profiles.url, kafka.address)])
+  for (const service of [user, profile]) {
+    expect((await fetch(`${service.url}/health/live`)).status).toBe(200)
+    expect((await checks(service)).status).toBe(503)
+  }
+  for (const proxy of [kafka, users.proxy, profiles.proxy]) proxy.restore()
+  await eventually(() => Promise.all([isReady(user), isReady(profile)]))
+  await profileOf(profile, (await register(user)).body.user.id)
+})
+
+test.for(['nothing', 'the broker', 'the database', 'a silent database'])('SIGTERM ends both services with 0 within the grace time with %s away and work under way', async (what, { skip }) => {
+  if (what === 'the broker') skip(cannotTakeAway, 'nobody can take this broker away')
+  const { user, profile, users, profiles } = await startPair()
+  const last = await register(user)
+  expect(last.status).toBe(201)
+  if (what === 'the broker') {
+    await takeAway()
+    cleanUp.push(giveBack)
+  }
+  for (const { proxy } of [users, profiles]) {
+    if (what === 'the database') proxy.cut()
+    if (what === 'a silent database') proxy.freeze()
+  }
+  const underWay = Promise.allSettled(Array.from({ length: 20 }, () => register(user, newUser())))
+  const started = performance.now()
+  for (const service of [user, profile]) service.kill('SIGTERM')
+  expect(await Promise.all([user.ended, profile.ended])).toEqual([0, 0])
+  expect(performance.now() - started).toBeLessThan(10_000)
+  await underWay
+})
