@@ -1,6 +1,12 @@
 import neostandard from 'neostandard'
 
-/** Who may import what: the table in README "Parts", held by the linter. */
+/**
+ * Who may import what: the table in README "Parts", held by the linter.
+ *
+ * @param {string[]} files
+ * @param {string[]} patterns
+ * @param {string} message
+ */
 const forbid = (files, patterns, message) => ({
   files,
   ignores: ['**/test/**'],

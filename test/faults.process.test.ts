@@ -167,15 +167,16 @@ test('services that start before broker and database are alive, unready, and bec
   await profileOf(profile, (await register(user)).body.user.id)
 })
 
-test.for(['nothing', 'the broker', 'the database', 'a silent database'])('SIGTERM ends both services with 0 within the grace time with %s away and work under way', async (what, { skip }) => {
-  if (what === 'the broker') skip(cannotTakeAway, 'nobody can take this broker away')
+test.for(['nothing', 'the broker', 'the broker (for so long that the group is lost)', 'the database', 'a silent database'])('SIGTERM ends both services with 0 within the grace time with %s away and work under way', async (what, { skip }) => {
+  if (what.startsWith('the broker')) skip(cannotTakeAway, 'nobody can take this broker away')
   const { user, profile, users, profiles } = await startPair()
   const last = await register(user)
   expect(last.status).toBe(201)
-  if (what === 'the broker') {
+  if (what.startsWith('the broker')) {
     await takeAway()
     cleanUp.push(giveBack)
   }
+  if (what.includes('lost')) await eventually(() => expect(profile.lines.map(({ msg }) => msg)).toContain('kafka: no member of the group any more'))
   for (const { proxy } of [users, profiles]) {
     if (what === 'the database') proxy.cut()
     if (what === 'a silent database') proxy.freeze()

@@ -2,6 +2,7 @@ import type rdkafka from 'node-rdkafka'
 import { KafkaError } from './errors.js'
 import { Partition } from './partition.js'
 import { Progress } from './progress.js'
+import { toMessage } from './record.js'
 import type { Logger, Message } from './types.js'
 
 /** Messages fetched or handed out without a commit, over all partitions. */
@@ -70,15 +71,12 @@ export class Assignment {
   }
 
   push (messages: rdkafka.Message[]): void {
-    for (const { topic, partition, offset, key, value, headers, timestamp } of messages) {
-      const held = this.#held.get(nameOf({ topic, partition }))
-      const release = () => {
-        held?.release(offset)
+    for (const message of messages) {
+      const held = this.#held.get(nameOf(message)) // not any more, where it was revoked while librdkafka was asked
+      held?.push(toMessage(message, () => {
+        held.release(message.offset)
         this.#progress.made()
-      }
-      held?.push({
-        topic, partition, offset, key: key as Buffer | null, value, headers: (headers ?? []) as Message['headers'], timestamp: timestamp ?? -1, release
-      })
+      }))
     }
   }
 

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import rdkafka from 'node-rdkafka'
 import { Assignment } from './assignment.js'
 import { KafkaError } from './errors.js'
-import { atMost, open, silent, watch } from './handle.js'
+import { atMost, make, open, silent, watch } from './handle.js'
 import { Membership } from './membership.js'
 import { consumerConfiguration } from './options.js'
 import { MessageStream } from './stream.js'
@@ -22,6 +22,8 @@ export class Consumer {
   readonly #membership: Membership
   readonly #opened: Promise<void>
   #polling: Promise<void> | undefined
+  /** The look for messages that is under way. */
+  #looking: Promise<unknown> = Promise.resolve()
   #stream: MessageStream | undefined
   #isClosed = false
   #isWaitingForTopic = false
@@ -34,17 +36,11 @@ export class Consumer {
     this.#options = options
     const { global, topic, autoCommit } = consumerConfiguration(options)
     const observer = global.rebalance_cb
-    try {
-      this.#handle = new rdkafka.KafkaConsumer({
-        ...global,
-        rebalance_cb: (error: rdkafka.LibrdKafkaError, partitions: rdkafka.TopicPartition[]) => {
-          this.#rebalance(error.code, partitions)
-          if (typeof observer === 'function') observer.call(this, error, partitions)
-        }
-      }, { ...topic })
-    } catch (cause) {
-      throw KafkaError.from(cause)
+    const rebalance = (error: rdkafka.LibrdKafkaError, partitions: rdkafka.TopicPartition[]) => {
+      this.#rebalance(error.code, partitions)
+      if (typeof observer === 'function') observer.call(this, error, partitions)
     }
+    this.#handle = make(() => new rdkafka.KafkaConsumer({ ...global, rebalance_cb: rebalance }, { ...topic }))
     this.#handle.setDefaultConsumeTimeout(consumeTimeoutMs)
     this.#assignment = new Assignment(this.#handle, options.logger ?? silent, autoCommit)
     this.#membership = new Membership(options)
@@ -67,7 +63,7 @@ export class Consumer {
     const stream = new MessageStream(() => this.#assignment.take())
     this.#stream = stream
     if (this.#handle.subscription().join() !== topics.join()) this.#handle.subscribe(topics)
-    this.#polling ??= this.#poll()
+    this.#polling ??= this.#poll().catch(error => this.#fail(KafkaError.from(error)))
     return stream
   }
 
@@ -97,9 +93,9 @@ export class Consumer {
    * meanwhile. So a group whose coordinator does not answer is not left: its session timeout sees to that.
    */
   async #isAnswered (limitMs: number): Promise<boolean> {
-    const [first] = this.#assignment.partitions
-    if (!first) return true
-    return await new Promise(resolve => this.#handle.committed([first], limitMs, error => resolve(!error)))
+    const [topic] = this.#handle.subscription()
+    if (topic === undefined) return true
+    return await new Promise(resolve => this.#handle.committed([{ topic, partition: 0 }], limitMs, error => resolve(!error)))
   }
 
   async #poll (): Promise<void> {
@@ -113,12 +109,14 @@ export class Consumer {
     }
   }
 
-  async #consume (count: number): Promise<{ error?: KafkaError, messages: rdkafka.Message[] }> {
-    return await new Promise(resolve => {
+  #consume (count: number): Promise<{ error?: KafkaError, messages: rdkafka.Message[] }> {
+    const looking = new Promise<{ error?: KafkaError, messages: rdkafka.Message[] }>(resolve => {
       this.#handle.consume(count, (error, messages) => {
         resolve(error ? { error: KafkaError.from(error), messages: [] } : { messages })
       })
     })
+    this.#looking = looking
+    return looking
   }
 
   async #recover (error: KafkaError): Promise<void> {
@@ -133,8 +131,12 @@ export class Consumer {
 
   #rebalance (code: number, partitions: rdkafka.TopicPartition[]): void {
     if (code === rdkafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS) {
-      this.#assignment.add(partitions)
-      this.#membership.assigned(this.#assignment.partitions)
+      // What the look under way still finds may be of an earlier assignment of the same partition, and newer than where
+      // this one starts: committed now, it would pass what is not handled yet.
+      this.#looking.then(() => {
+        this.#assignment.add(partitions)
+        this.#membership.assigned(this.#assignment.partitions)
+      })
     } else {
       this.#assignment.remove(partitions).catch((error: Error) => this.#fail(KafkaError.from(error)))
     }

@@ -15,6 +15,15 @@ const repeatAfterMs = 10_000
 
 export const silent: Logger = { debug () {}, info () {}, warn () {}, error () {} }
 
+/** Makes a handle. @throws KafkaError where the binding throws: for a property that it does not know, or a bad value */
+export function make<Kind> (create: () => Kind): Kind {
+  try {
+    return create()
+  } catch (cause) {
+    throw KafkaError.from(cause)
+  }
+}
+
 /**
  * Opens a handle. Resolves when librdkafka runs, whether or not a broker answers: it goes on looking for one by itself.
  * Rejects with a KafkaError for settings that librdkafka checks only now, such as a missing CA file.

@@ -2,7 +2,7 @@ import rdkafka from 'node-rdkafka'
 import { Backlog, type Pending } from './backlog.js'
 import { DeliveryReports } from './delivery-reports.js'
 import { KafkaError } from './errors.js'
-import { atMost, open, watch } from './handle.js'
+import { atMost, make, open, watch } from './handle.js'
 import { producerConfiguration, type Configuration } from './options.js'
 import { encode, toHeaders } from './record.js'
 import type { ClientOptions, Delivery, OutgoingMessage } from './types.js'
@@ -71,12 +71,7 @@ export class Producer {
 
   #connect (): { handle: rdkafka.Producer, reports: DeliveryReports } {
     const { global, topic } = this.#configuration
-    let handle: rdkafka.Producer
-    try {
-      handle = new rdkafka.Producer({ ...global }, { ...topic })
-    } catch (cause) {
-      throw KafkaError.from(cause)
-    }
+    const handle = make(() => new rdkafka.Producer({ ...global }, { ...topic }))
     handle.on('delivery-report', (error, { opaque, topic, partition, offset }) => {
       const pending: Pending = opaque
       if (!this.#inFlight.delete(pending)) return

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
+import type rdkafka from 'node-rdkafka'
 import { KafkaError } from './errors.js'
-import type { Headers } from './types.js'
+import type { Headers, Message } from './types.js'
 
 /** The binding takes a buffer without memory, such as `Buffer.alloc(0)`, for null. This one has memory. */
 const empty = Buffer.alloc(1).subarray(0, 0)
@@ -27,4 +28,18 @@ export function toHeaders (...lists: Array<Headers | undefined>): Headers | unde
     }
     return { [name]: text }
   })
+}
+
+/** A record of the binding as the listeners get it. */
+export function toMessage ({ topic, partition, offset, key, value, headers, timestamp }: rdkafka.Message, release: () => void): Message {
+  return {
+    topic,
+    partition,
+    offset,
+    key: key as Buffer | null,
+    value,
+    headers: (headers ?? []) as Message['headers'],
+    timestamp: timestamp ?? -1,
+    release
+  }
 }

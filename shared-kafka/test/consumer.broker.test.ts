@@ -99,7 +99,7 @@ test.concurrent('a backlog does not keep the event loop from its other work', as
 })
 
 // librdkafka's mock cluster refuses a commit while its group rebalances; Kafka takes it.
-test.concurrent.skipIf(inject('brokerKind') === 'embedded')('on a rebalance what is in flight may finish, is committed, and does not come again', async ({ onTestFinished }) => {
+test.skipIf(inject('brokerKind') === 'embedded')('on a rebalance what is in flight may finish, is committed, and does not come again', { concurrent: true }, async ({ onTestFinished }) => {
   const topic = newName('rebalance')
   await fill(topic, 1)
   const options = { 'partition.assignment.strategy': 'range' } // everything is revoked from everybody
