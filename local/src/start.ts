@@ -37,7 +37,7 @@ try {
 async function start ({ userPort, profilePort, brokers, databases, dataDir }: LauncherSettings) {
   await free('USER_PORT', userPort)
   await free('PROFILE_PORT', profilePort)
-  console.log(`Starting the services${brokers ? '' : ', a broker'}${databases ? '' : `, PostgreSQL (data in ${dataDir})`} …`)
+  console.log(`Starting the services${brokers ? '' : ', a broker'}${databases ? '' : ', PostgreSQL'} …`)
   const broker = brokers ? undefined : part('the embedded broker', startBroker())
   const postgres = databases ? undefined : part('the embedded PostgreSQL', startPostgres({ dataDir }))
   await Promise.all(starting)
@@ -49,7 +49,9 @@ async function start ({ userPort, profilePort, brokers, databases, dataDir }: La
   if (ending.signal.aborted) return
   service('user', userPort, { ...kafka, DATABASE_URL: url.user })
   service('profile', profilePort, { ...kafka, DATABASE_URL: url.profile })
-  if (await ready()) say(userPort, profilePort, `${kafka.KAFKA_BROKERS}${broker ? ' (embedded, in memory only)' : ''}`)
+  if (!await ready()) return
+  const where = [broker && `broker ${kafka.KAFKA_BROKERS} (in memory only)`, postgres && `PostgreSQL's data in ${(await postgres).folder}`]
+  say(userPort, profilePort, where.filter(Boolean).join(', '))
 }
 
 async function free (setting: string, port: number) {
@@ -82,9 +84,9 @@ async function ready (): Promise<boolean> {
   return all && !ending.signal.aborted
 }
 
-function say (userPort: number, profilePort: number, kafka: string) {
+function say (userPort: number, profilePort: number, embedded: string) {
   console.log(`
-Ready. Broker: ${kafka}. Register a user, and read the profile that the other service made of it:
+Ready.${embedded && ` Embedded: ${embedded}.`} Register a user, and read the profile that the other service made of it:
 
   curl -X POST localhost:${userPort}/user/register -H 'content-type: application/json' -d '{"email":"user@example.com","username":"imbatman"}'
   curl localhost:${profilePort}/profile/<id>

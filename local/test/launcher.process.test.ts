@@ -50,7 +50,7 @@ test('a signal during the start leaves nothing behind', async () => {
   await expectEverythingGone(launcher, 0, () => launcher.kill('SIGTERM'))
 })
 
-test('a launcher killed with -9 takes everything with it, and what was stored is there at the next start', async () => {
+test('a launcher killed with -9 takes everything with it, and what it leaves does not hinder the next start', async () => {
   const { launcher, again } = await launch({ user: polite, profile: polite })
   await launcher.said(READY)
   const tree = processTree(launcher.pid)
@@ -120,6 +120,7 @@ test('a second signal ends by force what does not end', async () => {
   launcher.kill('SIGINT')
   expect(await launcher.ended).toBe(1)
   await gone(tree)
+  expect(launcher.output()).toContain('Ending by force after a second signal')
 })
 
 test('15 s after a signal what still runs is ended by force', async () => {

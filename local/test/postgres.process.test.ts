@@ -72,7 +72,10 @@ test('a kill -9 in the middle of the first initialisation leaves nothing that th
 test('a pid file whose number is another process\'s by now does not keep the server from starting', async () => {
   const dataDir = await temporary()
   await (await startPostgres({ dataDir })).close()
-  await writeFile(pidFile(dataDir), `${process.pid}\n${join(dataDir, 'postgres', 'data')}\n`)
+  // Of the same user: the server itself sees through any other.
+  const other = await startPostgres()
+  onTestFinished(() => other.close())
+  await writeFile(pidFile(dataDir), `${other.pid}\n${join(dataDir, 'postgres', 'data')}\n`)
   const server = await startPostgres({ dataDir })
   onTestFinished(() => server.close())
   await query(server.adminUrl, 'SELECT 1')

@@ -62,7 +62,7 @@ describe('a message', () => {
   ])('%s is dead-lettered without a try, and committed after the acknowledgement', async (_what, value, reason) => {
     const acknowledged = deferred()
     const { take, sendDeadLetter } = pathOf(async event => handled(event), vi.fn(async () => await acknowledged.promise))
-    const taken = message({ value, key: Buffer.from('k'), headers: [{ kept: Buffer.from('yes') }, { 'dlq.reason': Buffer.from('old') }, { binary: Buffer.from([0xff]) }] })
+    const taken = message({ value, key: Buffer.from('k'), headers: [{ kept: Buffer.from('yes') }, { 'dlq.reason': Buffer.from('old') }, { binary: Buffer.from([0xff]) }, { nul: Buffer.from('a\0b') }, { 'n\0': Buffer.from('a') }] })
     take(taken)
     await settle()
     expect(steps).toEqual([])

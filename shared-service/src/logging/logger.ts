@@ -19,7 +19,7 @@ export function loggerOptions (service: string, level: string, stream = terminal
 
 /** Written at once, as the plain log is: the last line of a process that ends is not lost. */
 function terminal (): NodeJS.WritableStream | undefined {
-  return process.stdout.isTTY ? pretty({ sync: true, ignore: 'pid,hostname' }) : undefined
+  return process.stdout.isTTY ? pretty({ sync: true, singleLine: true, ignore: 'pid,hostname' }) : undefined
 }
 
 /** The route, not the address that was typed: people put emails into addresses. */

@@ -48,9 +48,12 @@ export function deadLetter (message: Message, failure: Failure): OutgoingMessage
   }
 }
 
-/** The message's own headers as far as they are text, without those of an earlier stay in a dead-letter topic. */
+/**
+ * The message's own headers as far as the client can carry them (text without NUL characters), without those of an
+ * earlier stay in a dead-letter topic.
+ */
 function ownHeaders (message: Message): Headers {
   return message.headers.flatMap(header => Object.entries(header))
-    .filter(([name, bytes]) => !name.startsWith('dlq.') && isUtf8(bytes))
+    .filter(([name, bytes]) => !name.startsWith('dlq.') && !name.includes('\0') && isUtf8(bytes) && !bytes.includes(0))
     .map(([name, bytes]) => ({ [name]: bytes.toString() }))
 }
