@@ -3,6 +3,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from './build.js'
 import { install } from './install.js'
 import { SetupError } from './run.js'
+import { countOnce } from './signals.js'
 
 // node local/setup.js <script> [arguments]: installs and builds what is missing, then becomes the script. Without
 // dependencies, because there may be none yet, and in JavaScript, because nothing may be built yet.
@@ -23,6 +24,7 @@ try {
 if (script) {
   const path = resolve(root, script)
   process.argv = [node, path, ...args]
+  countOnce()
   // In this process: a signal to it reaches the script, and its exit code is the script's.
   await import(pathToFileURL(path).href)
 }

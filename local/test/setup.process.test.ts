@@ -96,3 +96,18 @@ test('a signal reaches the script itself', async () => {
   script.kill('SIGTERM')
   expect(await script.ended).toBe('SIGTERM')
 })
+
+test('a Ctrl-C that npm passes on once more counts as one', async () => {
+  const { root, start, ready } = await smallRepository()
+  await ready()
+  await writeFile(join(root, 'main.js'), `
+    let count = 0
+    process.on('SIGINT', () => { if (++count === 1) { process.kill(process.pid, 'SIGINT'); setTimeout(() => process.exit(count), 100) } })
+    console.log('main')
+    setInterval(() => {}, 1000)
+  `)
+  const script = start()
+  await script.said(/main/)
+  script.kill('SIGINT')
+  expect(await script.ended).toBe(1)
+})

@@ -38,7 +38,7 @@ exit 0
 export async function smallRepository () {
   const root = await temporary()
   for (const folder of ['local', 'bin', 'part/src']) await mkdir(join(root, folder), { recursive: true })
-  for (const file of ['setup.js', 'install.js', 'build.js', 'run.js']) await copyFile(join(repository, 'local', file), join(root, 'local', file))
+  for (const file of ['setup.js', 'install.js', 'build.js', 'run.js', 'signals.js']) await copyFile(join(repository, 'local', file), join(root, 'local', file))
   const files = {
     'package.json': '{ "type": "module", "workspaces": ["part"] }',
     'package-lock.json': '{ "packages": { "": {}, "node_modules/a": { "version": "1.0.0" } } }',
