@@ -10,6 +10,8 @@ const suite = (name: string, include: string[], rest = {}) => ({
   test: { name, include, server, ...rest }
 })
 
+const slow = (groupOrder: number) => ({ testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false, sequence: { groupOrder } })
+
 export default defineConfig({
   test: {
     projects: [
@@ -20,13 +22,11 @@ export default defineConfig({
       suite('database', ['**/test/**/*.db.test.ts'], {
         globalSetup: 'test/fixtures/database.ts', testTimeout: 30_000, hookTimeout: 30_000
       }),
+      // Single processes and the launcher, which bring what they need.
+      suite('local', ['{local,shared-service}/test/**/*.process.test.ts'], slow(1)),
       // Whole services, one file at a time, and by themselves: they have deadlines.
-      suite('process', ['**/test/**/*.process.test.ts'], {
-        globalSetup: ['test/fixtures/broker.ts', 'test/fixtures/database.ts'],
-        testTimeout: 120_000,
-        hookTimeout: 120_000,
-        fileParallelism: false,
-        sequence: { groupOrder: 1 }
+      suite('process', ['test/**/*.process.test.ts'], {
+        ...slow(2), globalSetup: ['test/fixtures/broker.ts', 'test/fixtures/database.ts']
       })
     ]
   }
