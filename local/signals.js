@@ -10,13 +10,15 @@ export function countOnce () {
   /** @type {Map<unknown, number>} */
   const cameAt = new Map()
   const emit = process.emit
-  process.emit = /** @type {typeof process.emit} */ function (/** @type {Parameters<typeof emit>} */ ...args) {
+  /** @param {unknown[]} args */
+  const once = (...args) => {
     const [name] = args
     if (typeof name === 'string' && name in constants.signals) {
       const before = cameAt.get(name) ?? -Infinity
       cameAt.set(name, performance.now())
       if (performance.now() - before < sameMs) return true
     }
-    return emit.apply(process, args)
+    return Reflect.apply(emit, process, args)
   }
+  process.emit = /** @type {typeof process.emit} */ (once)
 }

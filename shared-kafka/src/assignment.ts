@@ -112,13 +112,18 @@ export class Assignment {
     for (const partition of change) partition.paused = !partition.paused
   }
 
-  /** Hands the watermarks that have moved to librdkafka, which commits them in the background. */
+  /**
+   * Hands the watermarks that have moved to librdkafka, which commits them in the background, but none below what is
+   * committed: after a committed offset that was out of range, the first one has to be committed by itself.
+   */
   storeOffsets (): void {
     const moved = this.#all().flatMap(held => {
-      const offset = held.takeWatermark()
-      return offset === undefined ? [] : [{ topic: held.topic, partition: held.partition, offset }]
+      const watermark = held.takeWatermark()
+      return watermark === undefined ? [] : [{ topic: held.topic, partition: held.partition, ...watermark }]
     })
+    const first = moved.filter(({ isFirst }) => isFirst)
     if (moved.length > 0) this.#tell(() => this.#handle.offsetsStore(moved))
+    if (first.length > 0) this.#tell(() => this.#handle.commit(first))
   }
 
   /** Before polling: where there is no room, waits up to a second for handlers to make some, since pausing is dear. */

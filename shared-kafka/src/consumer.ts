@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import rdkafka from 'node-rdkafka'
 import { Assignment } from './assignment.js'
 import { KafkaError } from './errors.js'
-import { atMost, make, open, silent, watch } from './handle.js'
+import { atMost, make, newsOnly, open, silent, watch } from './handle.js'
 import { Membership } from './membership.js'
 import { consumerConfiguration } from './options.js'
 import { MessageStream } from './stream.js'
@@ -27,6 +27,7 @@ export class Consumer {
   #stream: MessageStream | undefined
   #isClosed = false
   #isWaitingForTopic = false
+  readonly #isNews = newsOnly()
 
   /**
    * @param options librdkafka's properties, the plugin's names, and `logger`, `onState`
@@ -54,13 +55,14 @@ export class Consumer {
 
   /**
    * Joins the group and starts handing out messages: from the group's committed offset, from the earliest where there
-   * is none. Rejects with a KafkaError where librdkafka refuses a setting.
+   * is none. A closed consumer hands out nothing. Rejects with a KafkaError where librdkafka refuses a setting.
    */
   async consume ({ topics }: { topics: string[] }): Promise<MessageStream> {
     await this.#opened
-    if (this.#isClosed) throw new KafkaError('ERR__STATE', 'The consumer is closed')
     await this.#stream?.close()
     const stream = new MessageStream(() => this.#assignment.take())
+    if (this.#isClosed) await stream.close()
+    if (this.#isClosed) return stream
     this.#stream = stream
     if (this.#handle.subscription().join() !== topics.join()) this.#handle.subscribe(topics)
     this.#polling ??= this.#poll().catch(error => this.#fail(KafkaError.from(error)))
@@ -121,7 +123,8 @@ export class Consumer {
 
   async #recover (error: KafkaError): Promise<void> {
     const isMissing = error.codeName === 'ERR_UNKNOWN_TOPIC_OR_PART' && this.#assignment.partitions.length === 0
-    if (!isMissing) this.#options.logger?.warn({ err: error }, 'kafka: error while consuming')
+    if (!isMissing && this.#isNews(error)) this.#options.logger?.warn({ err: error }, 'kafka: error while consuming')
+    else if (!isMissing) this.#options.logger?.debug({ err: error }, 'kafka: the same error while consuming')
     else if (!this.#isWaitingForTopic) this.#options.logger?.warn({ topics: this.#handle.subscription() }, 'kafka: the topic does not exist yet')
     this.#isWaitingForTopic = isMissing
     await setTimeout(isMissing ? topicRetryMs : consumeTimeoutMs)

@@ -12,6 +12,7 @@ export class DeliveryReports {
   readonly #inFlight: () => number
   #flushing = false
   #timer: NodeJS.Timeout | undefined
+  #isStopped = false
 
   constructor (handle: rdkafka.Producer, inFlight: () => number) {
     this.#handle = handle
@@ -20,16 +21,23 @@ export class DeliveryReports {
 
   /** To be called whenever the number in flight has changed. */
   fetch (): void {
+    if (this.#isStopped) return
     const inFlight = this.#inFlight()
     if (inFlight > flushUpTo) {
       this.#timer ??= setInterval(() => this.#handle.poll(), 1)
     } else {
-      this.stop()
+      this.#stopTimer()
       if (inFlight > 0 && !this.#flushing && this.#handle.isConnected()) this.#flush()
     }
   }
 
+  /** For good. */
   stop (): void {
+    this.#isStopped = true
+    this.#stopTimer()
+  }
+
+  #stopTimer (): void {
     clearInterval(this.#timer)
     this.#timer = undefined
   }

@@ -44,6 +44,17 @@ export async function atMost (limitMs: number, call: (done: () => void) => void)
   })
 }
 
+/** Tells an error from one that was told less than 10 s ago. */
+export function newsOnly (): (error: KafkaError) => boolean {
+  let last = { code: 0, at: -Infinity }
+  return ({ code }) => {
+    const now = performance.now()
+    if (code === last.code && now - last.at < repeatAfterMs) return false
+    last = { code, at: now }
+    return true
+  }
+}
+
 /** Turns a handle's events into log lines and state: a broker that is away is one line, not one a second. */
 export function watch (handle: Handle, { logger = silent, onState }: ClientOptions, on: {
   statistics?: (statistics: Statistics) => void
@@ -52,7 +63,7 @@ export function watch (handle: Handle, { logger = silent, onState }: ClientOptio
   fatal: (error: KafkaError) => void
 }): void {
   let up: boolean | undefined
-  let last = { code: 0, at: -Infinity }
+  const isNews = newsOnly()
   const broker = (isUp: boolean) => {
     if (isUp === up) return
     if (!isUp) logger.warn({}, 'kafka: no broker can be reached')
@@ -68,9 +79,7 @@ export function watch (handle: Handle, { logger = silent, onState }: ClientOptio
     const error = KafkaError.from(cause)
     if (error.codeName === 'ERR__FATAL') return on.fatal(error)
     if (error.codeName === 'ERR__ALL_BROKERS_DOWN') return broker(false)
-    if (away.has(error.codeName) || (error.code === last.code && performance.now() - last.at < repeatAfterMs)) return
-    last = { code: error.code, at: performance.now() }
-    logger.warn({ err: error }, 'kafka: error')
+    if (!away.has(error.codeName) && isNews(error)) logger.warn({ err: error }, 'kafka: error')
   })
   handle.on('event.stats', ({ message }) => {
     const statistics = JSON.parse(message) as Statistics

@@ -82,11 +82,13 @@ export class Partition {
     this.inFlight--
   }
 
-  /** The watermark, once each time it has moved. */
-  takeWatermark (): number | undefined {
-    if (this.#watermark === this.#stored) return undefined
-    this.#stored = this.#watermark
-    return this.#watermark
+  /** The watermark, once each time it has moved; `isFirst` where the broker's may be higher, from before the log went back. */
+  takeWatermark (): { offset: number, isFirst: boolean } | undefined {
+    const offset = this.#watermark
+    if (offset === undefined || offset === this.#stored) return undefined
+    const isFirst = this.#stored === undefined || offset < this.#stored
+    this.#stored = offset
+    return { offset, isFirst }
   }
 
   /** The log went back (truncated, or the topic made anew): what was handed out from there on is another record now. */

@@ -38,7 +38,7 @@ export class Producer {
   constructor (options: ClientOptions) {
     this.#options = options
     this.#configuration = producerConfiguration(options)
-    this.#waiting = new Backlog(Number(this.#configuration.topic['message.timeout.ms']))
+    this.#waiting = new Backlog(Number(this.#configuration.topic['message.timeout.ms']) || Infinity)
     const { handle, reports } = this.#connect()
     this.#handle = handle
     this.#reports = reports

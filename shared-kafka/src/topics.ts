@@ -13,7 +13,7 @@ const longestPauseMs = 10_000
 /** Answers that mean "not here, and not by waiting": somebody else creates topics, or the broker does on first use. */
 const cannot = new Set([
   'ERR_TOPIC_AUTHORIZATION_FAILED', 'ERR_CLUSTER_AUTHORIZATION_FAILED', 'ERR_POLICY_VIOLATION', 'ERR_UNSUPPORTED_VERSION',
-  'ERR_INVALID_CONFIG', 'ERR_INVALID_REPLICATION_FACTOR', 'ERR_INVALID_PARTITIONS', 'ERR__UNSUPPORTED_FEATURE', 'ERR__INVALID_ARG'
+  'ERR_INVALID_CONFIG', 'ERR_INVALID_PARTITIONS', 'ERR__UNSUPPORTED_FEATURE', 'ERR__INVALID_ARG'
 ])
 
 /**

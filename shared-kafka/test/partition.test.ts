@@ -17,21 +17,21 @@ test('a commit never passes a message still in flight', () => {
   partition.commit(7)
   expect(partition.takeWatermark()).toBeUndefined()
   partition.commit(5)
-  expect(partition.takeWatermark()).toBe(8)
+  expect(partition.takeWatermark()).toEqual({ offset: 8, isFirst: true })
 })
 
 test('offsets that are missing from the log (compacted, or of a transaction) are no gap', () => {
   const partition = new Partition('t', 0)
   handOut(partition, [1, 40, 41])
   for (const offset of [1, 40]) partition.commit(offset)
-  expect(partition.takeWatermark()).toBe(41)
+  expect(partition.takeWatermark()).toMatchObject({ offset: 41 })
 })
 
 test('a watermark is stored once', () => {
   const partition = new Partition('t', 0)
   handOut(partition, [1, 2])
   partition.commit(1)
-  expect(partition.takeWatermark()).toBe(2)
+  expect(partition.takeWatermark()).toMatchObject({ offset: 2 })
   expect(partition.takeWatermark()).toBeUndefined()
 })
 
@@ -73,5 +73,22 @@ test('a log that went back starts anew, without losing what is in flight before 
   partition.commit(4)
   expect(partition.takeWatermark()).toBeUndefined()
   partition.commit(3)
-  expect(partition.takeWatermark()).toBe(5)
+  expect(partition.takeWatermark()).toMatchObject({ offset: 5 })
+})
+
+test('a watermark that may be below the broker\'s is told apart: the first one, and one after the log went back', () => {
+  const partition = new Partition('t', 0)
+  const isFirst = (offset: number) => {
+    handOut(partition, [offset])
+    partition.commit(offset)
+    return partition.takeWatermark()?.isFirst
+  }
+  expect([7, 8, 3, 4].map(isFirst)).toEqual([true, false, true, false])
+})
+
+test('what was fetched of a partition that is given up is not handed out', () => {
+  const partition = new Partition('t', 0)
+  partition.push({ topic: 't', partition: 0, offset: 1, key: null, value: null, headers: [], timestamp: 0, release () {} })
+  partition.drop()
+  expect(partition.take()).toBeUndefined()
 })

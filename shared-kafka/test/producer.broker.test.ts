@@ -147,3 +147,49 @@ test('with nothing in flight there is one look a second for events, and no more'
   expect(poll.mock.calls.length).toBe(polls + 1)
   expect(flush.mock.calls.length).toBeLessThanOrEqual(flushes + 1)
 })
+
+// librdkafka's mock cluster: 4 partitions a topic
+async function embedded () {
+  const broker = await startBroker()
+  onTestFinished(() => broker.close())
+  const producer = new Producer({ bootstrapBrokers: [broker.brokers] })
+  onTestFinished(() => producer.close())
+  return { broker, producer }
+}
+
+test('partition 0 is a partition, whatever the key', async () => {
+  const { producer } = await embedded()
+  const topic = newName('zero')
+  const sent = await producer.send({ messages: ['a', 'b', 'c', 'd', 'e', 'f'].map(key => ({ topic, key, value: 'x', partition: 0 })) })
+  expect(sent.map(({ partition }) => partition)).toEqual([0, 0, 0, 0, 0, 0])
+})
+
+test('a key goes to the partition that Java\'s default partitioner chooses', async () => {
+  const { producer } = await embedded()
+  const topic = newName('murmur')
+  // toPositive(murmur2(key)) % 4
+  const expected = { foobar: 2, abc: 3, 'user-1': 0, a: 0, c: 2, d: 1 }
+  const sent = await producer.send({ messages: Object.keys(expected).map(key => ({ topic, key, value: 'x' })) })
+  expect(sent.map(({ partition }) => partition)).toEqual(Object.values(expected))
+})
+
+test('what finds no room in the local queue is rejected after message.timeout.ms, too', async () => {
+  const producer = new Producer({ bootstrapBrokers: ['127.0.0.1:1'], 'message.timeout.ms': 1000, 'queue.buffering.max.messages': 1 })
+  onTestFinished(() => producer.close())
+  const started = performance.now()
+  const results = await Promise.allSettled([1, 2, 3, 4, 5, 6].map(value => producer.send({ messages: [{ topic: 't', value }] })))
+  expect(results.map(result => result.status === 'rejected' && result.reason.codeName)).toEqual(Array(6).fill('ERR__MSG_TIMED_OUT'))
+  expect(performance.now() - started).toBeLessThan(4000)
+})
+
+test('close ends within 5 s with a record under way and a broker that does not answer', async () => {
+  const { broker, producer } = await embedded()
+  const topic = newName('closing')
+  await producer.send({ messages: [{ topic, value: 'a' }] })
+  process.kill(broker.pid, 'SIGSTOP')
+  const sent = producer.send({ messages: [{ topic, value: 'b' }] }).catch(error => error)
+  const started = performance.now()
+  await producer.close()
+  expect(performance.now() - started).toBeLessThan(6000)
+  expect(await sent).toMatchObject({ codeName: 'ERR__DESTROY' })
+})

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Message } from 'shared-kafka'
+import type { Message, OutgoingMessage } from 'shared-kafka'
 import { userRegister, userRegisterExample as example } from 'shared-topics'
 import { MessagePath, type Handle } from '../dist/messages/path.js'
 
@@ -28,7 +28,7 @@ function message (overrides: Partial<Omit<Message, 'value'>> & { value?: unknown
   }
 }
 
-function pathOf (handle: Handle<typeof example.data>, sendDeadLetter = vi.fn(async () => { steps.push('dead letter acknowledged') })) {
+function pathOf (handle: Handle<typeof example.data>, sendDeadLetter = vi.fn(async (_letter: OutgoingMessage) => { steps.push('dead letter acknowledged') })) {
   const path = new MessagePath({ topic: userRegister, handle, sendDeadLetter, log })
   const take = (taken: Message) => path.listener(taken, () => steps.push('commit'))
   return { path, take, sendDeadLetter }
@@ -191,4 +191,38 @@ test('a message that has been on its way for over 60 s is named', async () => {
   await vi.advanceTimersByTimeAsync(2000)
   expect(path.inFlight.stuck).toBe('user_register[1]@7')
   await path.stop()
+})
+
+test('no more messages are handled at once than the database has connections', async () => {
+  const handle = vi.fn(async () => await new Promise<void>(() => {}))
+  const { take } = pathOf(handle)
+  for (let count = 0; count < 50; count++) take(message({ key: Buffer.from(`k${count}`) }))
+  await settle()
+  expect(handle).toHaveBeenCalledTimes(10)
+})
+
+test('the error in a dead letter quotes nothing of the message', async () => {
+  const { take, sendDeadLetter } = pathOf(async () => {
+    throw Object.assign(new Error('invalid input "secret"'), { severity: 'ERROR', code: '22P02', detail: 'secret' })
+  })
+  take(message())
+  await settle()
+  expect(JSON.stringify(sendDeadLetter.mock.calls)).toContain('22P02')
+  expect(JSON.stringify(sendDeadLetter.mock.calls)).not.toContain('secret')
+})
+
+test('a dead letter that the broker refuses goes without its headers, then without its value, and the partition goes on', async () => {
+  const letters: OutgoingMessage[] = []
+  const { take } = pathOf(async () => {}, vi.fn(async (letter: OutgoingMessage) => {
+    letters.push(letter)
+    if (letter.value !== null) throw Object.assign(new Error('too large'), { code: 10, retriable: false })
+  }))
+  take(message({ value: Buffer.from('rubbish'), headers: [{ kept: Buffer.from('yes') }] }))
+  await settle()
+  expect(letters.map(({ value, headers }) => ({ value: value && String(value), own: headers?.some(header => 'kept' in header), cut: headers?.at(-1) }))).toEqual([
+    { value: 'rubbish', own: true, cut: { 'dlq.timestamp': '5' } },
+    { value: 'rubbish', own: false, cut: { 'dlq.cut': 'headers' } },
+    { value: null, own: false, cut: { 'dlq.cut': 'value' } }
+  ])
+  expect(steps).toEqual(['commit'])
 })

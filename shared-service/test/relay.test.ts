@@ -155,4 +155,33 @@ describe('the relay', () => {
     expect(isStopped).toBe(true)
     expect(table.size).toBe(1)
   })
+
+  test('sends what a crash has left although the table could not be read at first', async () => {
+    const { rows, push, relay } = start()
+    rows.claim.mockReset()
+    rows.claim.mockRejectedValueOnce(new Error('away')).mockResolvedValueOnce([row()]).mockResolvedValue([])
+    relay.start()
+    await passed(20_000)
+    expect(push).toHaveBeenCalledOnce()
+  })
+
+  test('removes a row later that could not be removed at first, and does not send it again', async () => {
+    const left = row()
+    const { rows, table, push } = start([left])
+    rows.remove.mockRejectedValueOnce(new Error('away'))
+    await passed(5000)
+    expect(table.size).toBe(0)
+    expect(push).toHaveBeenCalledOnce()
+  })
+
+  test('tries a row alone that was refused in a batch, before it is parked', async () => {
+    const { store, push, rows, table } = start()
+    push.mockRejectedValueOnce(tooLarge).mockRejectedValueOnce(tooLarge)
+    await passed(0)
+    for (const one of [row(), row()]) store(one)
+    await passed(100)
+    expect(push).toHaveBeenCalledTimes(4)
+    expect(rows.park).not.toHaveBeenCalled()
+    expect(table.size).toBe(0)
+  })
 })

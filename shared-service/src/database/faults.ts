@@ -8,12 +8,13 @@
 export type Fault = 'message' | 'dependency' | 'unknown'
 
 /** @see https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const faultOfClass: Record<string, Fault> = {
+const faultOfState: Record<string, Fault> = {
   22: 'message', // data exception
   23: 'message', // integrity constraint violation
   '08': 'dependency', // connection exception
   28: 'dependency', // invalid authorization: said while connecting, and mended by an operator
   '3D': 'dependency', // no such database: said while connecting
+  25006: 'dependency', // read-only: a standby, in the middle of a failover
   40: 'dependency', // transaction rollback: serialization failure, deadlock
   53: 'dependency', // insufficient resources
   55: 'dependency', // object not in prerequisite state: lock not available
@@ -33,7 +34,7 @@ const connectionTexts = /^(Connection terminated|timeout e(xpired|xceeded)|Query
 export function faultOf (error: unknown): Fault {
   if (!(error instanceof Error)) return 'unknown'
   const state = sqlState(error)
-  if (state !== undefined) return faultOfClass[state.slice(0, 2)] ?? 'unknown'
+  if (state !== undefined) return faultOfState[state] ?? faultOfState[state.slice(0, 2)] ?? 'unknown'
   const { code } = error as { code?: unknown }
   if (typeof code === 'string' && connectionCodes.has(code)) return 'dependency'
   if (connectionTexts.test(error.message)) return 'dependency'

@@ -2,9 +2,13 @@ import { isUtf8 } from 'node:buffer'
 import type { Headers, Message, OutgoingMessage, TopicDeclaration } from 'shared-kafka'
 import { deadLetterTopic, type Topic } from 'shared-topics'
 
-/** For the headers that are added, so that everything that could be read can be dead-lettered. */
+/** For the headers that are added. */
 const roomForHeaders = 64 * 1024
 const longestError = 1000
+
+/** What is left out, should the broker refuse the letter as it is; where it came from is always told. */
+export const cuts = ['nothing', 'headers', 'value'] as const
+export type Cut = typeof cuts[number]
 
 export interface Failure {
   /** `not-decodable`, `not-valid`, `refused` by the database, or `failed` after 5 attempts. */
@@ -15,7 +19,7 @@ export interface Failure {
   attempts: number
 }
 
-/** The largest dead letter of a topic in bytes; its producer and its topic must take it. */
+/** The largest dead letter of a topic in bytes, which its topic must take. */
 export function largestDeadLetter (topic: Topic): number {
   return Number(topic.config['max.message.bytes']) + roomForHeaders
 }
@@ -30,7 +34,7 @@ export function deadLetterDeclaration (topic: Topic): TopicDeclaration {
 }
 
 /** The original key and value, byte for byte; what happened and where it came from are headers. */
-export function deadLetter (message: Message, failure: Failure): OutgoingMessage {
+export function deadLetter (message: Message, failure: Failure, cut: Cut = 'nothing'): OutgoingMessage {
   const about = {
     'dlq.reason': failure.reason,
     'dlq.error': failure.error.slice(0, longestError),
@@ -38,13 +42,14 @@ export function deadLetter (message: Message, failure: Failure): OutgoingMessage
     'dlq.topic': message.topic,
     'dlq.partition': String(message.partition),
     'dlq.offset': String(message.offset),
-    'dlq.timestamp': String(message.timestamp)
+    'dlq.timestamp': String(message.timestamp),
+    ...(cut === 'nothing' ? {} : { 'dlq.cut': cut })
   }
   return {
     topic: deadLetterTopic(message.topic),
     key: message.key,
-    value: message.value,
-    headers: [...ownHeaders(message), ...Object.entries(about).map(([name, text]) => ({ [name]: text }))]
+    value: cut === 'value' ? null : message.value,
+    headers: [...(cut === 'nothing' ? ownHeaders(message) : []), ...Object.entries(about).map(([name, text]) => ({ [name]: text }))]
   }
 }
 

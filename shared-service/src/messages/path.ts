@@ -8,7 +8,7 @@ import { Outage } from '../logging/outage.js'
 import { InOrder } from '../waiting/in-order.js'
 import { Slots } from '../waiting/slots.js'
 import { backoffMs, wait } from '../waiting/wait.js'
-import { deadLetter, type Failure } from './dead-letters.js'
+import { cuts, deadLetter, type Failure } from './dead-letters.js'
 import { InFlight } from './in-flight.js'
 import { retry } from './retry.js'
 
@@ -106,19 +106,25 @@ export class MessagePath<Schema extends TSchema> {
     return { reason: outcome.reason, error: describeError(outcome.error), attempts: outcome.attempts }
   }
 
-  /** For ever, if need be: giving up would mean to lose the message or to hold up its partition without a word. */
+  /**
+   * For ever, if need be: giving up would mean to lose the message or to hold up its partition without a word. What the
+   * broker refuses as it is (a value that was compressed better on its way here) goes without its headers, then its value.
+   */
   async #sendDeadLetter (message: Message, failure: Failure, log: FastifyBaseLogger): Promise<void> {
-    const record = deadLetter(message, failure)
+    let cut = 0
     for (let failures = 1; ; failures++) {
       this.#stop.signal.throwIfAborted()
+      const record = deadLetter(message, failure, cuts[cut])
       try {
         await this.#options.sendDeadLetter(record)
         this.#deadLetters.recovered()
-        log.warn({ reason: failure.reason, why: failure.error, attempts: failure.attempts, deadLetterTopic: record.topic }, 'message dead-lettered')
+        log.warn({ reason: failure.reason, why: failure.error, attempts: failure.attempts, deadLetterTopic: record.topic, cut: cuts[cut] }, 'message dead-lettered')
         return
       } catch (error) {
         this.#deadLetters.failed(error)
-        await wait(backoffMs(failures, deadLetterCapMs), this.#stop.signal)
+        const isRefused = (error as { retriable?: boolean }).retriable === false
+        if (isRefused && cut < cuts.length - 1) cut += 1
+        else await wait(backoffMs(failures, deadLetterCapMs), this.#stop.signal)
       }
     }
   }

@@ -2,9 +2,7 @@ import type {} from 'shared-kafka/fastify'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Producer, type Message } from 'shared-kafka'
-import type { Topic } from 'shared-topics'
 import type { TSchema } from 'typebox'
-import { largestDeadLetter } from './dead-letters.js'
 import { MessagePath, type PathOptions } from './path.js'
 
 type Listener = (message: Message, commit: () => void) => void
@@ -28,7 +26,7 @@ export const messages = fp(async (app: FastifyInstance, options: { brokers: stri
   app.decorate('messages', {
     follow ({ topic, handle }) {
       // Not fastify.kafka.push: it carries no headers, and turns a key that is no text into another one.
-      const producer = deadLetterProducer(topic)
+      const producer = deadLetterProducer()
       const path = new MessagePath({
         topic,
         handle,
@@ -54,11 +52,13 @@ export const messages = fp(async (app: FastifyInstance, options: { brokers: stri
     for (const producer of producers) producer.close().catch(() => {})
   })
 
-  function deadLetterProducer (topic: Topic): Producer {
+  function deadLetterProducer (): Producer {
     return new Producer({
       'metadata.broker.list': options.brokers,
       'client.id': 'dead-letters',
-      'message.max.bytes': largestDeadLetter(topic),
+      // The broker's limit counts compressed bytes: what came compressed may be larger by now, and fit again.
+      'message.max.bytes': 1_000_000_000,
+      'compression.type': 'gzip',
       'message.timeout.ms': 30_000,
       'topic.metadata.refresh.interval.ms': 5000,
       'reconnect.backoff.max.ms': 1000,

@@ -21,6 +21,7 @@ export class Sending {
   readonly #onGone: (ids: string[]) => void
   readonly #outage: Outage
   readonly #inOrder = new InOrder()
+  readonly #oneByOne = new InOrder()
   // While the broker is away one push is enough to learn that it is back.
   readonly #slots = new Slots(() => this.#outage.lasts ? 1 : mostAtOnce)
   readonly #stop = new AbortController()
@@ -57,7 +58,7 @@ export class Sending {
   }
 
   /** @returns whether the row needs no further attempt */
-  async #attempt (row: OutboxRow, failures: number): Promise<boolean> {
+  async #attempt (row: OutboxRow, failures: number, isAlone = false): Promise<boolean> {
     if (this.#stop.signal.aborted) return true
     try {
       const onItsWay = this.#push(row)
@@ -70,7 +71,10 @@ export class Sending {
       return true
     } catch (err) {
       if (this.#stop.signal.aborted) return true
-      if ((err as { retriable?: boolean }).retriable === false) return await this.#park(row, err)
+      if ((err as { retriable?: boolean }).retriable === false) {
+        // A broker refuses a batch as a whole, for what one of its messages is, or for their sum.
+        return isAlone ? await this.#park(row, err) : await this.#oneByOne.run('', async () => await this.#attempt(row, failures, true))
+      }
       this.#outage.failed(err)
       await wait(backoffMs(failures + 1, 1000), this.#stop.signal).catch(() => {})
       return false

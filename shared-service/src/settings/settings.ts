@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { envSchema } from 'env-schema'
 import { Type, type Static } from 'typebox'
 
@@ -5,7 +6,7 @@ const address = '(\\[[0-9a-fA-F:]+\\]|[^\\s,:/[\\]]+):[0-9]{1,5}'
 
 const schema = Type.Object({
   // Addresses only: looking up a wrong name can take longer than a start may.
-  HOST: Type.String({ default: '127.0.0.1', pattern: '^([0-9]{1,3}(\\.[0-9]{1,3}){3}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*|localhost)$', description: 'an IP address or localhost' }),
+  HOST: Type.String({ default: '127.0.0.1', description: 'an IP address or localhost' }),
   PORT: Type.Integer({ minimum: 0, maximum: 65535, description: 'a port, 0 to 65535' }),
   KAFKA_BROKERS: Type.String({ pattern: `^${address}(,${address})*$`, description: 'host:port,host:port' }),
   KAFKA_SESSION_TIMEOUT_MS: Type.Integer({ default: 10_000, minimum: 1000, maximum: 300_000, description: 'milliseconds, 1000 to 300000' }),
@@ -35,6 +36,7 @@ export function readSettings (defaults: { PORT: number }, data: NodeJS.ProcessEn
     throw new Error(wrong(errors.map(nameOf)), { cause })
   }
   const names = [
+    ...(isIP(settings.HOST) > 0 || settings.HOST === 'localhost' ? [] : ['HOST']),
     ...(settings.KAFKA_BROKERS.split(',').every(broker => isPort(broker.slice(broker.lastIndexOf(':') + 1))) ? [] : ['KAFKA_BROKERS']),
     ...(URL.canParse(settings.DATABASE_URL) ? [] : ['DATABASE_URL'])
   ]

@@ -1,0 +1,19 @@
+import { PassThrough } from 'node:stream'
+import { createApp } from 'shared-service'
+import { expect, test } from 'vitest'
+
+test('neither the plugin\'s lines nor a member called email or payload nor a failed query reach the log', () => {
+  const lines: string[] = []
+  const stream = new PassThrough().on('data', line => lines.push(String(line)))
+  const { log } = createApp('x', { LOG_LEVEL: 'trace' }, stream)
+  const write = log.debug.bind(log) as (...args: unknown[]) => void
+  write('kafka-producer:pushing message %o', { payload: 'secret' })
+  write('kafka-consumer:onData', { value: 'secret' })
+  log.error({ err: new Error('x') }, 'kafka-producer:push-error')
+  log.info({ email: 'secret', event: { payload: 'secret', data: { email: 'secret' } } }, 'x')
+  const cause = Object.assign(new Error('secret'), { severity: 'ERROR', code: '22021', detail: 'secret' })
+  log.error({ err: Object.assign(new Error('Failed query: insert params: secret'), { cause }) }, 'y')
+  expect(lines.join('')).not.toContain('secret')
+  expect(lines.join('')).not.toContain('push-error')
+  expect(lines.length).toBeGreaterThan(2)
+})
