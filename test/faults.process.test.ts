@@ -3,7 +3,7 @@ import { startBroker } from 'shared-kafka'
 import { deadLetterTopic, userRegister } from 'shared-topics'
 import { afterEach, beforeAll, expect, inject, test } from 'vitest'
 import { newDatabase } from './fixtures/new-database.js'
-import { startProxy } from './fixtures/proxy.js'
+import { startProxy } from './chaos/proxy.js'
 import { realKafka } from './fixtures/real-kafka.js'
 import { read } from './fixtures/records.js'
 import { eventually, isReady, newUser, profileOf, register, startService, type Service } from './fixtures/services.js'
@@ -42,7 +42,7 @@ async function newRemoteDatabase () {
   const url = new URL(database.url)
   const proxy = await startProxy({ host: url.hostname, port: Number(url.port) })
   url.host = proxy.address
-  cleanUp.push(() => database.close(), () => proxy.close())
+  cleanUp.push(() => database.close(), () => proxy.set('cut'))
   return { url: url.href, direct: database.url, proxy }
 }
 
@@ -110,25 +110,25 @@ test.skipIf(cannotTakeAway)('a user service that is killed (-9) with events unse
   await eventually(async () => expect((await client.query('select 1 from outbox')).rowCount).toBe(0))
 })
 
-test.for(['cut', 'freeze'] as const)('the user service answers 503 within 2 s when its database is away (%s), and recovers by itself', async how => {
+test.for(['cut', 'frozen'] as const)('the user service answers 503 within 2 s when its database is away (%s), and recovers by itself', async how => {
   const { user, users } = await startPair()
-  users.proxy[how]()
+  users.proxy.set(how)
   const started = performance.now()
   expect((await register(user)).status).toBe(503)
   expect(performance.now() - started).toBeLessThan(2000)
   await eventually(async () => expect(await checks(user)).toMatchObject({ status: 503, database: 'away' }), 10_000)
   expect((await fetch(`${user.url}/health/live`)).status).toBe(200)
-  users.proxy.restore()
+  users.proxy.set('open')
   await eventually(async () => expect((await register(user)).status).toBe(201))
 })
 
-test.for(['cut', 'freeze'] as const)('the profile service holds back while its database is away (%s), gives no message up, and goes on by itself', async how => {
+test.for(['cut', 'frozen'] as const)('the profile service holds back while its database is away (%s), gives no message up, and goes on by itself', async how => {
   const { user, profile, profiles } = await startPair()
-  profiles.proxy[how]()
+  profiles.proxy.set(how)
   const { body } = await register(user)
   await eventually(async () => expect(await checks(profile)).toMatchObject({ status: 503, database: 'away' }), 10_000)
   await eventually(() => expect(profile.lines.map(({ msg }) => msg)).toContainEqual(expect.stringMatching(/what the handler depends on/)))
-  profiles.proxy.restore()
+  profiles.proxy.set('open')
   await profileOf(profile, body.user.id)
   expect(profile.lines.map(({ msg }) => msg)).not.toContain('message dead-lettered')
 })
@@ -155,14 +155,14 @@ test('services that start before broker and database are alive, unready, and bec
   const [users, profiles] = [await newRemoteDatabase(), await newRemoteDatabase()]
   const [host = '', port] = brokers.split(':')
   const kafka = await startProxy({ host, port: Number(port) })
-  cleanUp.push(() => kafka.close())
-  for (const proxy of [kafka, users.proxy, profiles.proxy]) proxy.cut()
+  cleanUp.push(() => kafka.set('cut'))
+  for (const proxy of [kafka, users.proxy, profiles.proxy]) proxy.set('cut')
   const [user, profile] = await Promise.all([start('user', users.url, kafka.address), start('profile', profiles.url, kafka.address)])
   for (const service of [user, profile]) {
     expect((await fetch(`${service.url}/health/live`)).status).toBe(200)
     expect((await checks(service)).status).toBe(503)
   }
-  for (const proxy of [kafka, users.proxy, profiles.proxy]) proxy.restore()
+  for (const proxy of [kafka, users.proxy, profiles.proxy]) proxy.set('open')
   await eventually(() => Promise.all([isReady(user), isReady(profile)]))
   await profileOf(profile, (await register(user)).body.user.id)
 })
@@ -178,8 +178,8 @@ test.for(['nothing', 'the broker', 'the broker (for so long that the group is lo
   }
   if (what.includes('lost')) await eventually(() => expect(profile.lines.map(({ msg }) => msg)).toContain('kafka: no member of the group any more'))
   for (const { proxy } of [users, profiles]) {
-    if (what === 'the database') proxy.cut()
-    if (what === 'a silent database') proxy.freeze()
+    if (what === 'the database') proxy.set('cut')
+    if (what === 'a silent database') proxy.set('frozen')
   }
   const underWay = Promise.allSettled(Array.from({ length: 20 }, () => register(user, newUser())))
   const started = performance.now()

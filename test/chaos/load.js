@@ -1,0 +1,68 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+const answerLimitMs = 10_000
+const mostAtOnce = 50
+
+/** What the faults have taken away at this moment, so that the load knows what its figures mean. */
+export class World {
+  isBrokerAway = false
+  isUserDatabaseAway = false
+}
+
+/** Registrations at a bounded rate, each of a user of its own, and what became of them. */
+export class Load {
+  /** Users whose registration was answered with 201, by their id. */
+  registered = /** @type {Set<string>} */ (new Set())
+  sent = 0
+  /** Longest answer, in ms, of a registration that was wholly within a time without a broker and had its database. */
+  longestWithoutBrokerMs = 0
+  /** Answers that no fault explains. */
+  violations = /** @type {string[]} */ ([])
+  #options
+  #isStopped = false
+  #underWay = /** @type {Set<Promise<void>>} */ (new Set())
+
+  /** @param {{ urlOf: () => string | undefined, domain: string, perSecond: number, world: World }} options */
+  constructor (options) {
+    this.#options = options
+  }
+
+  async run () {
+    while (!this.#isStopped) {
+      await delay(1000 / this.#options.perSecond)
+      const url = this.#options.urlOf()
+      if (url === undefined || this.#underWay.size >= mostAtOnce) continue
+      const registration = this.#register(url, this.sent++).catch(() => {}) // no answer: it may or may not be there
+      this.#underWay.add(registration)
+      registration.finally(() => this.#underWay.delete(registration))
+    }
+    await Promise.all(this.#underWay)
+  }
+
+  stop () { this.#isStopped = true }
+
+  /**
+   * @param {string} url
+   * @param {number} number
+   */
+  async #register (url, number) {
+    const { domain, world } = this.#options
+    const started = performance.now()
+    const wasBrokerAway = world.isBrokerAway
+    const user = { email: `${number}@${domain}`, username: `user-${number}` }
+    const answer = await fetch(`${url}/user/register`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(user),
+      signal: AbortSignal.timeout(answerLimitMs)
+    })
+    const body = /** @type {{ user?: { id: string } }} */ (await answer.json())
+    if (answer.status === 201 && body.user) {
+      this.registered.add(body.user.id)
+      if (!wasBrokerAway || !world.isBrokerAway || world.isUserDatabaseAway) return
+      this.longestWithoutBrokerMs = Math.max(this.longestWithoutBrokerMs, performance.now() - started)
+    } else if (answer.status !== 503) {
+      this.violations.push(`user-${number} was answered ${answer.status}`)
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import { ask } from './servers.js'
+
+/** Counts how often an event had its effect, whatever the service thinks of it. */
+export const countEffects = `
+  create table effects (user_id uuid not null);
+  create function count_effect() returns trigger language plpgsql as $$ begin insert into effects values (coalesce(new.user_id, old.user_id)); return null; end $$;
+  create trigger count_effects after insert or update or delete on profiles for each row execute function count_effect()`
+
+/**
+ * What does not hold: one line for each kind, with the first of those concerned. Nothing where the promises hold.
+ *
+ * @param {object} seen
+ * @param {string} seen.domain of the emails of this campaign's users
+ * @param {import('./servers.js').TestDatabase} seen.users
+ * @param {import('./servers.js').TestDatabase} seen.profiles
+ * @param {import('./wire.js').Wire} seen.wire
+ * @param {import('./load.js').Load} seen.load
+ * @param {import('./events.js').Events} seen.events
+ * @returns {Promise<string[]>}
+ */
+export async function judge ({ domain, users, profiles, wire, load, events }) {
+  const ours = [`%@${domain}`]
+  const stored = idsOf(await ask(users.direct, 'select id from users'))
+  const made = idsOf(await ask(profiles.direct, 'select user_id as id from profiles where email like $1', ours))
+  const twice = idsOf(await ask(profiles.direct, 'select user_id as id from effects join profiles using (user_id) where email like $1 group by user_id having count(*) > 1', ours))
+  const outbox = idsOf(await ask(users.direct, 'select aggregateid as id from outbox'))
+  const lag = await wire.lag()
+  await wire.readLetters()
+  const expected = new Set([...stored, ...events.users])
+  const letters = new Set(wire.letters.keys())
+  return [
+    line('answered 201, and not stored', minus(load.registered, stored)),
+    line('registered, and without a profile', minus(expected, made)),
+    line('with a profile, and never registered', minus(made, expected)),
+    line('whose event had its effect twice', twice),
+    line('whose event is still in the outbox', outbox),
+    line('bad events without a dead letter (partition@offset)', minus(events.bad, letters)),
+    // Where it is not known which bad events are on the topic, more dead letters are no violation.
+    events.unknown > 0 ? '' : line('dead letters of events that were good (partition@offset)', minus(letters, events.bad)),
+    lag === 0 ? '' : `lag of the group: ${lag}`,
+    ...load.violations
+  ].filter(Boolean)
+}
+
+/** @param {Array<Record<string, string>>} rows */
+const idsOf = rows => new Set(rows.map(({ id }) => String(id)))
+
+/**
+ * @param {Set<string>} all
+ * @param {Set<string>} others
+ */
+const minus = (all, others) => new Set([...all].filter(one => !others.has(one)))
+
+/**
+ * @param {string} what
+ * @param {Set<string>} whom
+ */
+const line = (what, whom) => whom.size === 0 ? '' : `${what}: ${whom.size}: ${[...whom].slice(0, 20).join(', ')}`
