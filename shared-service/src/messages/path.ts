@@ -123,8 +123,8 @@ export class MessagePath<Schema extends TSchema> {
       } catch (error) {
         this.#deadLetters.failed(error)
         const isRefused = (error as { retriable?: boolean }).retriable === false
-        if (isRefused && cut < cuts.length - 1) cut += 1
-        else await wait(backoffMs(failures, deadLetterCapMs), this.#stop.signal)
+        cut = isRefused ? (cut + 1) % cuts.length : 0
+        if (cut === 0) await wait(backoffMs(failures, deadLetterCapMs), this.#stop.signal)
       }
     }
   }
