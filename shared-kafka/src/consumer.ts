@@ -10,7 +10,6 @@ import type { ClientOptions } from './types.js'
 
 /** How long one look for messages waits, and so how long a watermark waits to be stored, in ms. */
 const consumeTimeoutMs = 100
-const topicRetryMs = 500
 
 interface Offset { topic: string, partition: number, offset: number | bigint }
 
@@ -26,7 +25,6 @@ export class Consumer {
   #looking: Promise<unknown> = Promise.resolve()
   #stream: MessageStream | undefined
   #isClosed = false
-  #isWaitingForTopic = false
   readonly #isNews = newsOnly()
 
   /**
@@ -105,7 +103,10 @@ export class Consumer {
       await this.#assignment.roomOrPause()
       const { error, messages } = await this.#consume(Math.max(1, this.#assignment.room))
       this.#assignment.storeOffsets()
-      if (error && !this.#isClosed) await this.#recover(error)
+      if (error && !this.#isClosed) {
+        this.#report(error)
+        await setTimeout(consumeTimeoutMs)
+      }
       this.#assignment.push(messages)
       this.#stream?.wake()
     }
@@ -121,15 +122,12 @@ export class Consumer {
     return looking
   }
 
-  async #recover (error: KafkaError): Promise<void> {
-    const isMissing = error.codeName === 'ERR_UNKNOWN_TOPIC_OR_PART' && this.#assignment.partitions.length === 0
-    if (!isMissing && this.#isNews(error)) this.#options.logger?.warn({ err: error }, 'kafka: error while consuming')
-    else if (!isMissing) this.#options.logger?.debug({ err: error }, 'kafka: the same error while consuming')
-    else if (!this.#isWaitingForTopic) this.#options.logger?.warn({ topics: this.#handle.subscription() }, 'kafka: the topic does not exist yet')
-    this.#isWaitingForTopic = isMissing
-    await setTimeout(isMissing ? topicRetryMs : consumeTimeoutMs)
-    // Looks again now; by itself librdkafka does so every `topic.metadata.refresh.interval.ms`.
-    if (isMissing && !this.#isClosed) this.#handle.subscribe(this.#handle.subscription())
+  /** librdkafka goes on by itself; a topic that is missing is looked for every `topic.metadata.refresh.interval.ms`. */
+  #report (error: KafkaError): void {
+    const isMissing = error.codeName === 'ERR_UNKNOWN_TOPIC_OR_PART'
+    if (!this.#isNews(error)) this.#options.logger?.debug({ err: error }, 'kafka: the same error while consuming')
+    else if (isMissing) this.#options.logger?.warn({ topics: this.#handle.subscription() }, 'kafka: the topic does not exist yet')
+    else this.#options.logger?.warn({ err: error }, 'kafka: error while consuming')
   }
 
   #rebalance (code: number, partitions: rdkafka.TopicPartition[]): void {
