@@ -5,8 +5,10 @@ import { Progress } from './progress.js'
 import { toMessage } from './record.js'
 import type { Logger, Message } from './types.js'
 
-/** Messages fetched or handed out without a commit, over all partitions. */
+/** Messages handed out without a commit, over all partitions. */
 const inFlightLimit = 1000
+/** Messages fetched and not handed out yet: the next look goes on beside those that are. */
+const fetchedLimit = 1000
 /** How long messages in flight may hold up a rebalance, in ms. */
 const revokeLimitMs = 5000
 
@@ -37,9 +39,16 @@ export class Assignment {
 
   /** How many more messages may be fetched. */
   get room (): number {
-    let used = 0
-    for (const { fetched, inFlight } of this.#all()) used += fetched + inFlight
-    return Math.max(0, inFlightLimit - used)
+    let fetched = 0
+    for (const held of this.#held.values()) fetched += held.fetched
+    return Math.max(0, fetchedLimit - fetched)
+  }
+
+  get #inFlight (): number {
+    let sum = 0
+    for (const { inFlight } of this.#held.values()) sum += inFlight
+    for (const { inFlight } of this.#leaving.values()) sum += inFlight
+    return sum
   }
 
   add (partitions: rdkafka.TopicPartition[]): void {
@@ -65,6 +74,8 @@ export class Assignment {
     if (!this.isClosed) await this.#progress.until(() => leaving.every(({ inFlight }) => inFlight === 0), revokeLimitMs)
     this.storeOffsets()
     for (const name of partitions.map(nameOf)) this.#leaving.delete(name)
+    // For librdkafka a pause outlasts the assignment.
+    if (!this.isClosed) this.#tellOf('resume', leaving.filter(({ paused }) => paused))
     this.#tell(() => this.#isCooperative ? this.#handle.incrementalUnassign(partitions) : this.#handle.unassign())
     this.#progress.made()
     this.#logger.info({ removed: partitions.map(nameOf), held: this.#held.size }, 'kafka: partitions given up')
@@ -82,10 +93,12 @@ export class Assignment {
 
   /** The next message to hand out. */
   take (): Message | undefined {
+    if (this.#inFlight >= inFlightLimit) return undefined
     for (const partition of this.#held.values()) {
       const message = partition.take()
       if (!message) continue
       if (this.#autoCommit) partition.commit(message.offset)
+      this.#progress.made()
       return message
     }
     return undefined
@@ -103,12 +116,10 @@ export class Assignment {
   /** Pauses what has reached a bound and resumes what has room again, so that polling, and with it membership, goes on. */
   #pauseAndResume (): void {
     // Only with half of the room free again: a pause throws away what librdkafka has fetched ahead.
-    this.#isFull = this.room < (this.#isFull ? inFlightLimit / 2 : 1)
+    this.#isFull = this.room < (this.#isFull ? fetchedLimit / 2 : 1)
     const change = [...this.#held.values()].filter(held => held.paused !== (this.#isFull || held.isFarAhead))
-    for (const verb of ['pause', 'resume'] as const) {
-      const partitions = change.filter(({ paused }) => paused === (verb === 'resume'))
-      if (partitions.length > 0) this.#tell(() => this.#handle[verb](partitions.map(({ topic, partition }) => ({ topic, partition }))))
-    }
+    this.#tellOf('pause', change.filter(({ paused }) => !paused))
+    this.#tellOf('resume', change.filter(({ paused }) => paused))
     for (const partition of change) partition.paused = !partition.paused
   }
 
@@ -126,9 +137,12 @@ export class Assignment {
     if (first.length > 0) this.#tell(() => this.#handle.commit(first))
   }
 
-  /** Before polling: where there is no room, waits up to a second for handlers to make some, since pausing is dear. */
+  /**
+   * Before polling: waits up to a second for half of the room, so that a look is worth its while. Where there is none by
+   * then, pauses, which is dear.
+   */
   async roomOrPause (): Promise<void> {
-    if (!this.#isFull) await this.#progress.until(() => this.room > 0, 1000)
+    if (!this.#isFull) await this.#progress.until(() => this.room >= fetchedLimit / 2, 1000)
     this.#pauseAndResume()
   }
 
@@ -137,13 +151,12 @@ export class Assignment {
     await this.#progress.until(() => this.#all().every(({ inFlight }) => inFlight === 0), limitMs)
   }
 
-  close (): void {
-    this.storeOffsets()
-    this.isClosed = true
-  }
-
   #all (): Partition[] {
     return [...this.#held.values(), ...this.#leaving.values()]
+  }
+
+  #tellOf (verb: 'pause' | 'resume', partitions: Partition[]): void {
+    if (partitions.length > 0) this.#tell(() => this.#handle[verb](partitions.map(({ topic, partition }) => ({ topic, partition }))))
   }
 
   /** librdkafka refuses what it has lost meanwhile (ERR__STATE): the next assignment puts that right. */

@@ -2,9 +2,10 @@ import { setTimeout } from 'node:timers/promises'
 import rdkafka from 'node-rdkafka'
 import { Assignment } from './assignment.js'
 import { KafkaError } from './errors.js'
-import { atMost, make, newsOnly, open, silent, watch } from './handle.js'
+import { atMost, make, open, silent, watch } from './handle.js'
 import { Membership } from './membership.js'
 import { consumerConfiguration } from './options.js'
+import { ReadErrors } from './read-errors.js'
 import { MessageStream } from './stream.js'
 import type { ClientOptions } from './types.js'
 
@@ -19,13 +20,13 @@ export class Consumer {
   readonly #handle: rdkafka.KafkaConsumer
   readonly #assignment: Assignment
   readonly #membership: Membership
+  readonly #readErrors: ReadErrors
   readonly #opened: Promise<void>
   #polling: Promise<void> | undefined
   /** The look for messages that is under way. */
   #looking: Promise<unknown> = Promise.resolve()
   #stream: MessageStream | undefined
   #isClosed = false
-  readonly #isNews = newsOnly()
 
   /**
    * @param options librdkafka's properties, the plugin's names, and `logger`, `onState`
@@ -43,9 +44,13 @@ export class Consumer {
     this.#handle.setDefaultConsumeTimeout(consumeTimeoutMs)
     this.#assignment = new Assignment(this.#handle, options.logger ?? silent, autoCommit)
     this.#membership = new Membership(options)
+    this.#readErrors = new ReadErrors(options)
     watch(this.#handle, options, {
       fatal: error => this.#fail(error),
-      statistics: statistics => this.#membership.check(statistics, this.#assignment.partitions)
+      statistics: statistics => {
+        this.#membership.check(statistics, this.#assignment.partitions)
+        this.#readErrors.check()
+      }
     })
     this.#opened = open(this.#handle)
     this.#opened.catch((error: KafkaError) => this.#fail(error))
@@ -73,6 +78,7 @@ export class Consumer {
    */
   async commit ({ offsets }: { offsets: Offset[] }): Promise<void> {
     for (const { topic, partition, offset } of offsets) this.#assignment.commit(topic, partition, Number(offset))
+    this.#stream?.wake()
   }
 
   /** Waits for messages in flight for at most 3 s, commits and leaves the group: 5 s at most, whatever the broker does. */
@@ -82,8 +88,8 @@ export class Consumer {
     await this.#stream?.close()
     await this.#opened.catch(() => {})
     await this.#assignment.finished(3000)
-    this.#assignment.close()
-    await this.#polling
+    this.#assignment.isClosed = true
+    await this.#polling // its last turn stores what was committed
     if (!this.#handle.isConnected() || !await this.#isAnswered(1000)) return
     await atMost(1000, done => this.#handle.disconnect(done))
   }
@@ -104,7 +110,7 @@ export class Consumer {
       const { error, messages } = await this.#consume(Math.max(1, this.#assignment.room))
       this.#assignment.storeOffsets()
       if (error && !this.#isClosed) {
-        this.#report(error)
+        this.#readErrors.report(error, this.#handle.subscription())
         await setTimeout(consumeTimeoutMs)
       }
       this.#assignment.push(messages)
@@ -120,14 +126,6 @@ export class Consumer {
     })
     this.#looking = looking
     return looking
-  }
-
-  /** librdkafka goes on by itself; a topic that is missing is looked for every `topic.metadata.refresh.interval.ms`. */
-  #report (error: KafkaError): void {
-    const isMissing = error.codeName === 'ERR_UNKNOWN_TOPIC_OR_PART'
-    if (!this.#isNews(error)) this.#options.logger?.debug({ err: error }, 'kafka: the same error while consuming')
-    else if (isMissing) this.#options.logger?.warn({ topics: this.#handle.subscription() }, 'kafka: the topic does not exist yet')
-    else this.#options.logger?.warn({ err: error }, 'kafka: error while consuming')
   }
 
   #rebalance (code: number, partitions: rdkafka.TopicPartition[]): void {

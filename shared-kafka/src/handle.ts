@@ -1,16 +1,11 @@
 import type rdkafka from 'node-rdkafka'
 import { KafkaError } from './errors.js'
-import type { ClientOptions, Logger } from './types.js'
+import type { ClientOptions, Logger, Statistics } from './types.js'
 
 type Handle = rdkafka.Client<rdkafka.KafkaClientEvents>
 
-/** The part of librdkafka's statistics that is read here (its STATISTICS.md). */
-export interface Statistics {
-  brokers: Record<string, { state: string }>
-  cgrp?: { join_state: string }
-}
-
-const away = new Set(['ERR__ALL_BROKERS_DOWN', 'ERR__TRANSPORT', 'ERR__RESOLVE', 'ERR__TIMED_OUT'])
+/** Errors of a broker that cannot be reached, which librdkafka gets over by itself. */
+export const away = new Set(['ERR__ALL_BROKERS_DOWN', 'ERR__TRANSPORT', 'ERR__RESOLVE', 'ERR__TIMED_OUT'])
 const repeatAfterMs = 10_000
 
 export const silent: Logger = { debug () {}, info () {}, warn () {}, error () {} }
@@ -56,7 +51,7 @@ export function newsOnly (): (error: KafkaError) => boolean {
 }
 
 /** Turns a handle's events into log lines and state: a broker that is away is one line, not one a second. */
-export function watch (handle: Handle, { logger = silent, onState }: ClientOptions, on: {
+export function watch (handle: Handle, { logger = silent, onState, onStatistics }: ClientOptions, on: {
   statistics?: (statistics: Statistics) => void
   /** Whether the broker does not answer, although it is connected. */
   isSilent?: () => boolean
@@ -87,5 +82,6 @@ export function watch (handle: Handle, { logger = silent, onState }: ClientOptio
     // Before the first connection "not yet" is not "away"; librdkafka says ERR__ALL_BROKERS_DOWN where it is.
     if (isUp || up) broker(isUp)
     on.statistics?.(statistics)
+    onStatistics?.(statistics)
   })
 }

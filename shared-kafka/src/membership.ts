@@ -1,5 +1,4 @@
-import type { Statistics } from './handle.js'
-import type { ClientOptions, ClientState } from './types.js'
+import type { ClientOptions, ClientState, Statistics } from './types.js'
 
 /** Out of the group for longer than a rebalance takes: lost. */
 const lostAfterMs = 5000

@@ -26,9 +26,19 @@ const topicProperties = new Set([
 ])
 
 /** Not librdkafka's: read by this client, or given by the plugin for another one. */
-const ours = new Set(['logger', 'onState', 'headers', 'serializers'])
+const ours = new Set(['logger', 'onState', 'onStatistics', 'headers', 'serializers'])
 
 type Properties = Record<string, unknown>
+
+/** For both kinds of client. */
+const common: Properties = {
+  // A connection that has gone silent without being closed is given up after this long: librdkafka's 60 s are twice Java's.
+  'socket.timeout.ms': 30_000,
+  // Also: messages that have timed out are only noticed between two attempts to connect.
+  'reconnect.backoff.max.ms': 1000,
+  'topic.metadata.refresh.interval.ms': 5000,
+  'statistics.interval.ms': 1000
+}
 
 export interface Configuration { global: Properties, topic: Properties }
 
@@ -67,15 +77,15 @@ export function producerConfiguration (options: ClientOptions): Configuration {
     partitioner: 'murmur2_random',
     'linger.ms': 1,
     'message.timeout.ms': 30_000,
-    // Timed out messages are only noticed between two attempts to connect.
-    'reconnect.backoff.max.ms': 1000,
-    'topic.metadata.refresh.interval.ms': 5000,
-    'statistics.interval.ms': 1000
+    ...common
   })
   configuration.global.dr_cb ||= true // how `send` learns what became of a message
   delete configuration.global['allow.auto.create.topics'] // a consumer's; for producers the broker decides
   return configuration
 }
+
+/** A short queue that is refilled at once: more messages a second than a long one, in two thirds of the memory. */
+const shortQueue = { 'queued.min.messages': 5000, 'queued.max.messages.kbytes': 4096, 'fetch.queue.backoff.ms': 5 }
 
 /**
  * A consumer's configuration. The client stores and commits offsets itself: `enable.auto.commit` means for it what it
@@ -86,13 +96,8 @@ export function consumerConfiguration (options: ClientOptions): Configuration & 
   const configuration = configure(options, {
     'partition.assignment.strategy': 'cooperative-sticky',
     'auto.offset.reset': 'earliest',
-    // A short queue that is refilled at once: more messages a second than a long one, in two thirds of the memory.
-    'queued.min.messages': 5000,
-    'queued.max.messages.kbytes': 4096,
-    'fetch.queue.backoff.ms': 5,
-    'reconnect.backoff.max.ms': 1000,
-    'topic.metadata.refresh.interval.ms': 5000,
-    'statistics.interval.ms': 1000
+    ...shortQueue,
+    ...common
   })
   const { global } = configuration
   if (!global['group.id']) throw new KafkaError('ERR__INVALID_ARG', 'No consumer group: set group.id (or groupId)')
@@ -106,4 +111,23 @@ export function consumerConfiguration (options: ClientOptions): Configuration & 
     'enable.partition.eof': true
   })
   return { ...configuration, autoCommit }
+}
+
+/**
+ * The configuration of a reader, which is no member of a group and commits nothing.
+ * @throws KafkaError ERR__INVALID_ARG where no broker is named
+ */
+export function readerConfiguration (options: ClientOptions): Configuration {
+  return configure(options, {
+    ...shortQueue,
+    'enable.auto.commit': false,
+    'enable.auto.offset.store': false,
+    'allow.auto.create.topics': false,
+    'enable.partition.eof': true,
+    // A look at the end of one partition holds up the next one for this long.
+    'fetch.wait.max.ms': 10,
+    'reconnect.backoff.max.ms': 1000,
+    // Where the oldest records were removed meanwhile: go on at the oldest there is.
+    'auto.offset.reset': 'earliest'
+  })
 }

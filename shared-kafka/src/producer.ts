@@ -4,8 +4,8 @@ import { DeliveryReports } from './delivery-reports.js'
 import { KafkaError } from './errors.js'
 import { atMost, make, open, watch } from './handle.js'
 import { producerConfiguration, type Configuration } from './options.js'
-import { encode, toHeaders } from './record.js'
-import type { ClientOptions, Delivery, OutgoingMessage } from './types.js'
+import { encode, toHeaders, type RecordHeaders } from './record.js'
+import type { ClientOptions, Delivery, Headers, OutgoingMessage } from './types.js'
 
 /** Nothing acknowledged for this long, with something in flight: a broker that is connected and does not answer. */
 const silentAfterMs = 5000
@@ -14,6 +14,8 @@ const silentAfterMs = 5000
 export class Producer {
   readonly #options: ClientOptions
   readonly #configuration: Configuration
+  /** Those that every message gets. */
+  readonly #headers: RecordHeaders | undefined
   #handle: rdkafka.Producer
   #reports: DeliveryReports
   #isOpen = false
@@ -26,22 +28,24 @@ export class Producer {
   readonly #waiting: Backlog
   #opened: Promise<void> = Promise.resolve()
   /** Beside sending: fetches events (a broker gone or back) and ends what has waited for too long. */
-  readonly #everySecond = setInterval(() => {
-    if (this.#isOpen) this.#handle.poll()
-    this.#waiting.expire()
-  }, 1000).unref()
+  readonly #everySecond: NodeJS.Timeout
 
   /**
    * @param options librdkafka's properties, the plugin's names, and `logger`, `onState`, `headers`
-   * @throws KafkaError ERR__INVALID_ARG for a property that librdkafka does not know, or a value that it refuses
+   * @throws KafkaError ERR__INVALID_ARG for a property that librdkafka does not know, or a value that it refuses; for a header that is not text
    */
   constructor (options: ClientOptions) {
     this.#options = options
     this.#configuration = producerConfiguration(options)
+    this.#headers = toHeaders(options.headers)
     this.#waiting = new Backlog(Number(this.#configuration.topic['message.timeout.ms']) || Infinity)
     const { handle, reports } = this.#connect()
     this.#handle = handle
     this.#reports = reports
+    this.#everySecond = setInterval(() => {
+      if (this.#isOpen) this.#handle.poll()
+      this.#waiting.expire()
+    }, 1000).unref()
   }
 
   /**
@@ -51,6 +55,8 @@ export class Producer {
    * ERR_MSG_SIZE_TOO_LARGE, ERR__INVALID_ARG, …
    */
   async send ({ messages }: { messages: OutgoingMessage[] }): Promise<Delivery[]> {
+    const only = messages.length === 1 ? messages[0] : undefined
+    if (only !== undefined) return [await this.#send(only)]
     return await Promise.all(messages.map(async message => await this.#send(message)))
   }
 
@@ -80,7 +86,7 @@ export class Producer {
         this.#acknowledgedAt = performance.now()
         pending.resolve({ topic, partition, offset })
       }
-      this.#drain()
+      if (this.#waiting.length > 0) this.#drain()
       this.#reports.fetch()
     })
     watch(handle, this.#options, {
@@ -112,10 +118,10 @@ export class Producer {
     old.disconnect(0)
   }
 
-  async #send (message: OutgoingMessage): Promise<Delivery> {
-    if (this.#isClosed) throw new KafkaError('ERR__STATE', 'The producer is closed')
-    if (this.#failure) throw this.#failure
-    return await new Promise((resolve, reject) => {
+  #send (message: OutgoingMessage): Promise<Delivery> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) throw new KafkaError('ERR__STATE', 'The producer is closed')
+      if (this.#failure) throw this.#failure
       const pending = { message, since: performance.now(), resolve, reject }
       if (!this.#isOpen || this.#waiting.length > 0 || !this.#produce(pending)) this.#waiting.push(pending)
     })
@@ -125,7 +131,7 @@ export class Producer {
   #produce (pending: Pending): boolean {
     const { topic, partition, key, value, headers } = pending.message
     try {
-      this.#handle.produce(topic, partition, encode(value), encode(key), undefined, pending, toHeaders(this.#options.headers, headers))
+      this.#handle.produce(topic, partition, encode(value), encode(key), undefined, pending, this.#headersOf(headers))
     } catch (cause) {
       const error = KafkaError.from(cause)
       if (error.codeName === 'ERR__QUEUE_FULL') return false
@@ -135,6 +141,10 @@ export class Producer {
     this.#inFlight.add(pending)
     this.#reports.fetch()
     return true
+  }
+
+  #headersOf (headers: Headers | undefined): RecordHeaders | undefined {
+    return headers === undefined ? this.#headers : toHeaders([...this.#options.headers ?? [], ...headers])
   }
 
   #drain (): void {

@@ -1,10 +1,16 @@
 /** Lets somebody wait for a fact that others bring about. */
 export class Progress {
   readonly #checks = new Set<() => void>()
+  #isDue = false
 
-  /** To be called whenever the fact may have come true. */
+  /** To be called whenever the fact may have come true. It is looked at once a turn of the event loop. */
   made (): void {
-    for (const check of this.#checks) check()
+    if (this.#isDue || this.#checks.size === 0) return
+    this.#isDue = true
+    setImmediate(() => {
+      this.#isDue = false
+      for (const check of this.#checks) check()
+    })
   }
 
   /** Resolves when it is so, at the latest after `limitMs`. */

@@ -14,12 +14,15 @@ export function encode (value: unknown): Buffer | null {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
+/** As the binding takes them. */
+export type RecordHeaders = Array<Record<string, string>>
+
 /**
- * The headers of a record, the producer's own first.
+ * The headers of a record.
  * @throws KafkaError ERR__INVALID_ARG for a value that the binding would not carry unchanged: it writes text up to the first NUL
  */
-export function toHeaders (...lists: Array<Headers | undefined>): Headers | undefined {
-  const entries = lists.flatMap(list => list ?? []).flatMap(header => Object.entries<unknown>(header))
+export function toHeaders (headers: Headers = []): RecordHeaders | undefined {
+  const entries = headers.flatMap(header => Object.entries<unknown>(header))
   if (entries.length === 0) return undefined
   return entries.map(([name, value]) => {
     const text = Buffer.isBuffer(value) && isUtf8(value) ? value.toString() : value

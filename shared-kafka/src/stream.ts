@@ -62,6 +62,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined> 
 
   /** To be called when there may be something to take. */
   wake (): void {
+    if (this.#waiting.length === 0) return
     const waiting = this.#waiting
     this.#waiting = []
     for (const resolve of waiting) resolve()

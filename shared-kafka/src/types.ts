@@ -30,8 +30,8 @@ export interface Delivery {
   offset: number
 }
 
-/** A record as the plugin's listeners get it. */
-export interface Message {
+/** A record as the broker holds it. */
+export interface StoredMessage {
   readonly topic: string
   readonly partition: number
   readonly offset: number
@@ -40,6 +40,10 @@ export interface Message {
   readonly headers: Array<Record<string, Buffer>>
   /** Milliseconds since 1970, -1 where the broker gives none. */
   readonly timestamp: number
+}
+
+/** A record as the plugin's listeners get it. */
+export interface Message extends StoredMessage {
   /**
    * Gives the message up without a commit: nothing waits for it any more, no later commit of its partition passes it,
    * and it comes again after the next assignment. For a handler that was told to stop.
@@ -52,15 +56,29 @@ export interface Message {
  *
  * - `assigned`: a member of the group; the partitions it holds now (possibly none)
  * - `lost`: no member of the group for 5 s, or thrown out of it
+ * - `unreadable`, `readable`: a batch that the client cannot read holds up its partition, or has not done so for 10 s
  * - `broker-away`, `broker-back`: no broker, or one again, is connected
  * - `fatal`: the client has ended and will not recover (for a producer: a setting that librdkafka refuses)
  */
 export type ClientState =
   | { type: 'assigned', partitions: Array<{ topic: string, partition: number }> }
   | { type: 'lost' }
+  | { type: 'unreadable', error: Error }
+  | { type: 'readable' }
   | { type: 'broker-away' }
   | { type: 'broker-back' }
   | { type: 'fatal', error: Error }
+
+/** The part of librdkafka's statistics that is read here; what each means is in its STATISTICS.md. */
+export interface Statistics {
+  type: 'producer' | 'consumer'
+  msg_cnt: number
+  brokers: Record<string, { state: string, source: string }>
+  topics: Record<string, {
+    partitions: Record<string, { fetch_state: string, consumer_lag: number, committed_offset: number, lo_offset: number, ls_offset: number }>
+  }>
+  cgrp?: { join_state: string, rebalance_cnt: number, assignment_size: number }
+}
 
 /**
  * Options of a client: librdkafka's properties by their own names, the names of @fastify/kafka 4's README, and what
@@ -70,6 +88,8 @@ export interface ClientOptions {
   logger?: Logger
   /** Called on the event loop, once for each change. */
   onState?: (state: ClientState) => void
+  /** Called on the event loop, once a second (`statistics.interval.ms`). */
+  onStatistics?: (statistics: Statistics) => void
   /** Producer only: put before the headers of every record. */
   headers?: Headers
   [property: string]: unknown

@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Consumer, KafkaError, Producer } from 'shared-kafka'
 import { consumerConfiguration, producerConfiguration } from '../dist/options.js'
+
+beforeEach(() => { vi.useFakeTimers() })
+afterEach(() => { vi.useRealTimers() })
 
 test('the names of librdkafka tutorials go where librdkafka hears them', () => {
   const { global, topic } = producerConfiguration({
@@ -33,15 +36,29 @@ test('sends are idempotent and acknowledged by all replicas unless acks say othe
   expect(one.global).not.toHaveProperty(['enable.idempotence'])
 })
 
+test('a connection that has fallen silent is given up after 30 s, unless told otherwise', () => {
+  const options = { bootstrapBrokers: ['a:1'], groupId: 'us' }
+  for (const configuration of [producerConfiguration, consumerConfiguration]) {
+    expect(configuration(options).global).toMatchObject({ 'socket.timeout.ms': 30_000 })
+    expect(configuration({ ...options, 'socket.timeout.ms': 5000 }).global).toMatchObject({ 'socket.timeout.ms': 5000 })
+  }
+})
+
 test.each([
   ['an unknown property', { bootstrapBrokers: ['a:1'], groupId: 'us', 'no.such.thing': 1 }, /no\.such\.thing/],
   ['a bad value', { bootstrapBrokers: ['a:1'], groupId: 'us', 'socket.timeout.ms': 'soon' }, /socket\.timeout\.ms/],
   ['no broker', { groupId: 'us' }, /metadata\.broker\.list/]
-])('%s throws from both constructors, naming the property', (_what, options, text) => {
+])('%s throws from both constructors, naming the property, and leaves nothing running', (_what, options, text) => {
   for (const Client of [Producer, Consumer]) {
     const error = (() => { try { return new Client(options) } catch (cause) { return cause } })()
     expect(error).toMatchObject({ name: 'KafkaError', codeName: 'ERR__INVALID_ARG', retriable: false, message: expect.stringMatching(text) })
   }
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('a header for every message that the binding would mangle throws, and leaves nothing running', () => {
+  expect(() => new Producer({ bootstrapBrokers: ['a:1'], headers: [{ h: 'a\0b' }] })).toThrow(expect.objectContaining({ codeName: 'ERR__INVALID_ARG' }))
+  expect(vi.getTimerCount()).toBe(0)
 })
 
 test('a consumer without a group throws', () => {

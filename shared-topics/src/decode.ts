@@ -9,6 +9,8 @@ export type Decoded<Data> =
   | { ok: true, event: Event<Data> }
   | { ok: false, reason: 'not-decodable' | 'not-valid', error: string }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 /** Returns the decoder of a topic's events. The schema is compiled once, here. */
 export function decoder<Schema extends TSchema> (topic: Topic<Schema>): (value: Buffer | null) => Decoded<Static<Schema>> {
   const ajv = new Ajv()
@@ -36,7 +38,7 @@ export function decoder<Schema extends TSchema> (topic: Topic<Schema>): (value: 
 
 function asText (bytes: Buffer): string | undefined {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return utf8.decode(bytes)
   } catch {
     return undefined
   }

@@ -2,6 +2,12 @@ import { Type, type Static, type TSchema } from 'typebox'
 import type { Topic } from './topic.js'
 
 /**
+ * For text that readers keep: no half of a surrogate pair ("\ud800" alone), which JSON can write and no database can store.
+ * Each would become the same replacement character, and with it two ids one.
+ */
+export const unicode = '^\\P{Surrogate}*$'
+
+/**
  * The envelope of every event: CloudEvents 1.0 in structured JSON, with the `traceparent` extension.
  * Members that it does not name are ignored, so that writers can add some.
  *
@@ -10,8 +16,8 @@ import type { Topic } from './topic.js'
 export const envelope = Type.Object({
   specversion: Type.Literal('1.0'),
   // `source` + `id` name an event; both are kept by its readers, so both have a length.
-  id: Type.String({ minLength: 1, maxLength: 200 }),
-  source: Type.String({ minLength: 1, maxLength: 200 }),
+  id: Type.String({ minLength: 1, maxLength: 200, pattern: unicode }),
+  source: Type.String({ minLength: 1, maxLength: 200, pattern: unicode }),
   type: Type.String({ minLength: 1 }),
   subject: Type.Optional(Type.String({ minLength: 1 })),
   time: Type.Optional(Type.String({ format: 'date-time' })),
@@ -48,7 +54,7 @@ export function createEvent<Schema extends TSchema> (
     subject: event.subject,
     time: event.time.toISOString(),
     datacontenttype: 'application/json',
-    dataschema: `urn:${topic.name}:${topic.version}`,
+    dataschema: `urn:${topic.name}:${topic.version}${topic.minor === undefined ? '' : `.${topic.minor}`}`,
     ...(event.traceparent === undefined ? {} : { traceparent: event.traceparent }),
     data: event.data
   }

@@ -4,13 +4,17 @@ import type { TSchema } from 'typebox'
 export interface Topic<Data extends TSchema = TSchema> {
   /** Name of the topic, and `type` of its events. */
   name: string
+  /** What its events say, for readers of the contract. */
+  description: string
   /** Major version of `data`; a change that readers would notice needs a new one. */
   version: number
+  /** Counts what was added since, which readers may ignore. It is told in the events, and not looked at. */
+  minor?: number
   /** Who writes the events: `source` of each. */
   source: string
   partitions: number
   /** Topic settings of the broker. */
-  config: { 'retention.ms': string, 'max.message.bytes': string }
+  config: { 'retention.ms': string, 'max.message.bytes': string, 'message.timestamp.type': 'LogAppendTime' }
   data: Data
 }
 

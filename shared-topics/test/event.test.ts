@@ -28,6 +28,7 @@ describe('an event of user_register', () => {
     ['an id of one character', { ...example, id: 'x' }],
     ['an id of 200 characters', { ...example, id: 'x'.repeat(200) }],
     ['a UUID of version 4 as data.id', { ...example, data: { ...example.data, id: 'f47ac10b-58cc-4372-a567-0e02b2c3d479' } }],
+    ['a whole surrogate pair, escaped or not', { ...example, id: '\ud83d\ude00', data: { ...example.data, username: '😀' } }],
     ['no subject and no time', { ...without('subject'), time: undefined }]
   ])('is accepted with %s', (_what, event) => {
     expect(decode(bytes(event))).toMatchObject({ ok: true })
@@ -60,6 +61,10 @@ describe('what is no event of user_register is refused:', () => {
     ['a time that is none', { ...example, time: 'secret' }, /time/],
     ['no data', without('data'), /data/],
     ['data without email', { ...example, data: { id: example.data.id, username: 'secret' } }, /email/],
+    ['half a surrogate pair in its id', { ...example, id: 'secret\ud800' }, /event\/id/],
+    ['half a surrogate pair in the source', { ...example, source: '\udc00secret' }, /source/],
+    ['half a surrogate pair in an email', { ...example, data: { ...example.data, email: 'secret\ude00\ud83d' } }, /email/],
+    ['half a surrogate pair in a username', { ...example, data: { ...example.data, username: '\ud83d' } }, /username/],
     ['data.id that is no UUID', { ...example, data: { ...example.data, id: 'secret' } }, /data\/id/],
     ['data.id as a URN', { ...example, data: { ...example.data, id: `urn:uuid:${example.data.id}` } }, /data\/id/],
     ['an email of 255 characters', { ...example, data: { ...example.data, email: 'secret'.padEnd(255, 'x') } }, /email/],
