@@ -18,9 +18,10 @@ const services = ['user-service', 'user-service/*', 'profile-service', 'profile-
 
 export default [
   ...neostandard({ ts: true, ignores: ['**/dist/**', '.data/**'] }),
-  forbid(['shared-topics/**'], [...rdkafka, ...services, 'shared-kafka', 'shared-service', 'local'], 'The contract imports nothing of ours.'),
-  forbid(['shared-kafka/**'], [...services, 'shared-topics', 'shared-service', 'local'], 'The Kafka client imports nothing of ours.'),
-  forbid(['shared-service/**'], [...rdkafka, ...services, 'local'], 'Only shared-kafka talks to librdkafka; nothing shared knows a service.'),
-  forbid(['microservices/**'], [...rdkafka, ...services, 'local', 'local/*'], 'Only shared-kafka talks to librdkafka; a service never imports another one.'),
-  forbid(['local/**'], [...rdkafka, ...services, 'shared-topics', 'shared-service'], 'The launcher starts services as processes; it imports only shared-kafka.')
+  forbid(['shared-topics/**'], [...rdkafka, ...services, 'shared-kafka', 'shared-service', 'operate', 'local'], 'The contract imports nothing of ours.'),
+  forbid(['shared-kafka/**'], [...services, 'shared-topics', 'shared-service', 'operate', 'local'], 'The Kafka client imports nothing of ours.'),
+  forbid(['shared-service/**'], [...rdkafka, ...services, 'operate', 'local'], 'Only shared-kafka talks to librdkafka; nothing shared knows a service.'),
+  forbid(['microservices/**'], [...rdkafka, ...services, 'operate', 'local', 'local/*'], 'Only shared-kafka talks to librdkafka; a service never imports another one.'),
+  forbid(['operate/**'], [...rdkafka, ...services, 'shared-service', 'local'], 'Tools look at the broker, not into services; they import only shared-kafka and shared-topics.'),
+  forbid(['local/**'], [...rdkafka, ...services, 'shared-topics', 'shared-service', 'operate'], 'The launcher starts services as processes; it imports only shared-kafka.')
 ]

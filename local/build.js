@@ -21,7 +21,7 @@ export async function build (root) {
     if (newest <= built) return
   }
   const started = new Date()
-  console.log('Building …')
+  console.error('Building …') // standard output is the script's
   await run(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-b'], { cwd: root })
   writeFileSync(stamp, '')
   // What was changed while the compiler ran is newer than this.

@@ -15,7 +15,7 @@ export async function install (root) {
   if (packages && isCompiled(binding)) return
   checkToolchain()
   if (!packages) {
-    console.log('Installing packages …')
+    console.error('Installing packages …')
     await npm(['ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund'], root)
   }
   // First: once the binding is there, the installation counts as complete.
@@ -80,11 +80,11 @@ function isCommand (name) {
  *
  * @param {string} binding
  */
-async function compile (binding) {
+export async function compile (binding) {
   const jobs = `-j${availableParallelism()}`
   const librdkafka = join(binding, 'deps', 'librdkafka')
   const expected = join(binding, 'build', 'deps', 'librdkafka')
-  console.log('Compiling librdkafka, once; this takes a minute or two …')
+  console.error('Compiling librdkafka, once; this takes a minute or two …')
   await run(process.execPath, [join('util', 'configure.js')], { cwd: binding })
   await run('make', [jobs, 'libs', 'examples'], { cwd: librdkafka })
   await npm(['run', 'configure'], binding)

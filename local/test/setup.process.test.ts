@@ -81,7 +81,7 @@ test.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s while installing end
   const { start, calls } = await smallRepository()
   const first = start([], { HANG: '1' })
   await first.said(/Installing/)
-  const tree = await expect.poll(() => processTree(first.pid)).toHaveProperty('length', 2).then(() => processTree(first.pid))
+  const tree = await expect.poll(() => processTree(first.pid), { timeout: 20_000 }).toHaveProperty('length', 2).then(() => processTree(first.pid))
   first.kill(signal)
   expect(await first.ended).toBe(code)
   await gone(tree)

@@ -1,8 +1,10 @@
 import Fastify from 'fastify'
+import { Registry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Message, OutgoingMessage } from 'shared-kafka'
 import { userRegister, userRegisterExample as example } from 'shared-topics'
 import { MessagePath, type Handle } from '../dist/messages/path.js'
+import { MessageMetrics } from '../dist/metrics/messages.js'
 
 const log = Fastify().log
 const refused = Object.assign(new Error('bad'), { severity: 'ERROR', code: '22021' })
@@ -29,7 +31,8 @@ function message (overrides: Partial<Omit<Message, 'value'>> & { value?: unknown
 }
 
 function pathOf (handle: Handle<typeof example.data>, sendDeadLetter = vi.fn(async (_letter: OutgoingMessage) => { steps.push('dead letter acknowledged') })) {
-  const path = new MessagePath({ topic: userRegister, handle, sendDeadLetter, log })
+  const metrics = new MessageMetrics(new Registry(), 'profile-service').of(userRegister.name)
+  const path = new MessagePath({ topic: userRegister, handle, group: 'profile-service', sendDeadLetter, metrics, log })
   const take = (taken: Message) => path.listener(taken, () => steps.push('commit'))
   return { path, take, sendDeadLetter }
 }
@@ -75,7 +78,7 @@ describe('a message', () => {
       value: taken.value,
       headers: [
         { kept: 'yes' }, { 'dlq.reason': reason }, { 'dlq.error': expect.any(String) }, { 'dlq.attempts': '0' },
-        { 'dlq.topic': 'user_register' }, { 'dlq.partition': '1' }, { 'dlq.offset': '7' }, { 'dlq.timestamp': '5' }
+        { 'dlq.group': 'profile-service' }, { 'dlq.topic': 'user_register' }, { 'dlq.partition': '1' }, { 'dlq.offset': '7' }, { 'dlq.timestamp': '5' }
       ]
     })
   })
@@ -199,6 +202,16 @@ test('no more messages are handled at once than the database has connections', a
   for (let count = 0; count < 50; count++) take(message({ key: Buffer.from(`k${count}`) }))
   await settle()
   expect(handle).toHaveBeenCalledTimes(10)
+})
+
+test('any number of messages wait for the database at once, and Node warns of nothing', async () => {
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  const { path, take } = pathOf(async () => { throw away })
+  for (let n = 0; n < 20; n++) take(message({ key: Buffer.from(`k${n}`) }))
+  await settle()
+  expect(warn).not.toHaveBeenCalled()
+  warn.mockRestore()
+  await path.stop()
 })
 
 test('the error in a dead letter quotes nothing of the message', async () => {

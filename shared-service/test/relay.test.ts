@@ -8,7 +8,7 @@ const timedOut = Object.assign(new Error('timed out'), { code: -192, retriable: 
 const tooLarge = Object.assign(new Error('too large'), { code: 10, retriable: false })
 
 let count = 0
-const row = (aggregateid = `user-${++count}`): OutboxRow => ({ id: `event-${++count}`, aggregateid, type: 'user_register', payload: '{}' })
+const row = (aggregateid = `user-${++count}`): OutboxRow => ({ id: `event-${++count}`, aggregateid, type: 'user_register', payload: '{}', traceparent: null })
 
 /** A table in memory, a broker that can be away, and the relay between them. */
 function start (left: OutboxRow[] = []) {

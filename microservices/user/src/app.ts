@@ -1,7 +1,7 @@
 import kafka from '@fastify/kafka'
 import { fileURLToPath } from 'node:url'
-import { createApp, database, docs, health, outboxRelay, topics, watchBroker, type App, type Settings } from 'shared-service'
-import { userRegister } from 'shared-topics'
+import { createApp, database, docs, health, metrics, outboxRelay, topics, watchBroker, type App, type Settings } from 'shared-service'
+import { userRegister, userRegisterExample } from 'shared-topics'
 import { registerRoute } from './users/register-route.js'
 import { userRoute } from './users/user-route.js'
 
@@ -14,7 +14,8 @@ export async function buildApp (settings: Settings, onFatal: (error: Error) => v
   const app = createApp('user-service', settings)
   const broker = watchBroker(onFatal)
 
-  await app.register(docs, { title: 'User service' })
+  await app.register(metrics)
+  await app.register(docs, { title: 'User service', sends: [{ topic: userRegister, example: userRegisterExample }] })
   await app.register(database, { url: settings.DATABASE_URL, migrations: fileURLToPath(new URL('../drizzle', import.meta.url)) })
   await app.register(kafka, {
     producer: {
@@ -25,7 +26,8 @@ export async function buildApp (settings: Settings, onFatal: (error: Error) => v
       'reconnect.backoff.max.ms': 1000,
       headers: [{ 'content-type': 'application/cloudevents+json' }],
       logger: app.log,
-      onState: broker.onState
+      onState: broker.onState,
+      onStatistics: app.metrics.onStatistics
     },
     producerTopicConf: { 'message.timeout.ms': 30_000 }
   })

@@ -1,8 +1,17 @@
 import { fastify } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { IncomingMessage } from 'node:http'
 import { loggerOptions } from '../logging/logger.js'
 import type { Settings } from '../settings/settings.js'
+import { requestTrace } from '../tracing/traceparent.js'
 import { answerBrokenRequest, answerError, answerWithProblems } from './error-answers.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What the events that this request leads to carry on: see `requestTrace`. */
+    readonly traceparent: string
+  }
+}
 
 /**
  * A Fastify instance with what every service wants of it: limits, logging, and problems as errors.
@@ -19,10 +28,13 @@ export function createApp (name: string, settings: Pick<Settings, 'LOG_LEVEL'>, 
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: true } },
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
+    childLoggerFactory: (logger, bindings, options, request) =>
+      logger.child({ ...bindings, trace_id: requestTrace(request as IncomingMessage).traceId }, options),
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: answerError
   }).withTypeProvider<TypeBoxTypeProvider>()
 
+  app.decorateRequest('traceparent', { getter () { return requestTrace(this.raw).traceparent } })
   app.removeContentTypeParser('text/plain')
   answerWithProblems(app)
 

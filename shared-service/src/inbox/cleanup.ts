@@ -12,9 +12,9 @@ const cleanSql = `
     select ctid from inbox where seen_at < now() - $1 * interval '1 millisecond' limit $2 for update skip locked
   ))`
 
-/** Removes the marks of events that have left the topic and so cannot come again: those older than its retention and a day. */
-export const inboxCleanup = fp(async (app: FastifyInstance, { topic }: { topic: Topic }) => {
-  const keepMs = Number(topic.config['retention.ms']) + dayMs
+/** Removes the marks of events that have left the topics and so cannot come again: those older than the longest retention and a day. */
+export const inboxCleanup = fp(async (app: FastifyInstance, { topics }: { topics: Topic[] }) => {
+  const keepMs = Math.max(...topics.map(({ config }) => Number(config['retention.ms']))) + dayMs
   let isStopped = false
   const clean = () => {
     removeOldMarks(app.database.pool, keepMs, () => isStopped).catch(err => app.log.debug({ err }, 'inbox not cleaned this time'))

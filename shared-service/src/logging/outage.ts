@@ -7,7 +7,7 @@ export class Outage {
   readonly #log: FastifyBaseLogger
   readonly #what: string
   #since: number | undefined
-  #loggedAt = 0
+  #loggedAt = -Infinity
   #failures = 0
 
   /** @param what what is away, as it stands in the log: "the broker" */
@@ -21,19 +21,19 @@ export class Outage {
   }
 
   failed (err?: unknown, details: object = {}): void {
-    const now = Date.now()
+    const now = performance.now()
     this.#since ??= now
     this.#failures += 1
     if (now - this.#loggedAt < quietMs) return
     this.#loggedAt = now
-    this.#log.warn({ ...details, err, failures: this.#failures, forMs: now - this.#since }, `${this.#what}: away, trying again`)
+    this.#log.warn({ ...details, err, failures: this.#failures, forMs: Math.round(now - this.#since) }, `${this.#what}: away, trying again`)
   }
 
   recovered (details: object = {}): void {
     if (this.#since === undefined) return
-    this.#log.info({ ...details, failures: this.#failures, forMs: Date.now() - this.#since }, `${this.#what}: back`)
+    this.#log.info({ ...details, failures: this.#failures, forMs: Math.round(performance.now() - this.#since) }, `${this.#what}: back`)
     this.#since = undefined
-    this.#loggedAt = 0
+    this.#loggedAt = -Infinity
     this.#failures = 0
   }
 }

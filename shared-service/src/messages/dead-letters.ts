@@ -34,11 +34,12 @@ export function deadLetterDeclaration (topic: Topic): TopicDeclaration {
 }
 
 /** The original key and value, byte for byte; what happened and where it came from are headers. */
-export function deadLetter (message: Message, failure: Failure, cut: Cut = 'nothing'): OutgoingMessage {
+export function deadLetter (message: Message, failure: Failure, group: string, cut: Cut = 'nothing'): OutgoingMessage {
   const about = {
     'dlq.reason': failure.reason,
     'dlq.error': failure.error.slice(0, longestError),
     'dlq.attempts': String(failure.attempts),
+    'dlq.group': group,
     'dlq.topic': message.topic,
     'dlq.partition': String(message.partition),
     'dlq.offset': String(message.offset),

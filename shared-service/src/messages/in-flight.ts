@@ -8,7 +8,7 @@ export class InFlight {
   readonly #messages = new Map<Message, { sinceMs: number, done: Promise<void> }>()
 
   add (message: Message, done: Promise<void>): void {
-    this.#messages.set(message, { sinceMs: Date.now(), done })
+    this.#messages.set(message, { sinceMs: performance.now(), done })
     done.finally(() => this.#messages.delete(message))
   }
 
@@ -17,7 +17,7 @@ export class InFlight {
     const [oldest] = this.#messages
     if (oldest === undefined) return undefined
     const [{ topic, partition, offset }, { sinceMs }] = oldest
-    return Date.now() - sinceMs > stuckAfterMs ? `${topic}[${partition}]@${offset}` : undefined
+    return performance.now() - sinceMs > stuckAfterMs ? `${topic}[${partition}]@${offset}` : undefined
   }
 
   /** Waits until none is left, at most 2.5 s. */

@@ -3,13 +3,14 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Producer, type Message } from 'shared-kafka'
 import type { TSchema } from 'typebox'
+import { MessageMetrics } from '../metrics/messages.js'
 import { MessagePath, type PathOptions } from './path.js'
 
 type Listener = (message: Message, commit: () => void) => void
 
 export interface Messages {
   /** The listener that takes each message of a topic to its commit: see `MessagePath`. */
-  follow: <Schema extends TSchema>(path: Pick<PathOptions<Schema>, 'topic' | 'handle'>) => Listener
+  follow: <Schema extends TSchema>(path: Pick<PathOptions<Schema>, 'topic' | 'handle' | 'atOnce'>) => Listener
   /** `topic[partition]@offset` of a message that has been on its way for over 60 s. */
   readonly stuck: string | undefined
 }
@@ -19,17 +20,19 @@ declare module 'fastify' {
 }
 
 /** The paths of a service's messages, with their dead letters and their end. */
-export const messages = fp(async (app: FastifyInstance, options: { brokers: string, onFatal: (error: Error) => void }) => {
+export const messages = fp(async (app: FastifyInstance, options: { brokers: string, group: string, onFatal: (error: Error) => void }) => {
   const paths: Array<Pick<MessagePath<TSchema>, 'inFlight' | 'stop'>> = []
   const producers: Producer[] = []
+  const metrics = new MessageMetrics(app.metrics.registry, options.group)
 
   app.decorate('messages', {
-    follow ({ topic, handle }) {
+    follow (handler) {
       // Not fastify.kafka.push: it carries no headers, and turns a key that is no text into another one.
       const producer = deadLetterProducer()
       const path = new MessagePath({
-        topic,
-        handle,
+        ...handler,
+        group: options.group,
+        metrics: metrics.of(handler.topic.name),
         log: app.log,
         sendDeadLetter: async record => await producer.send({ messages: [record] })
       })
@@ -66,4 +69,4 @@ export const messages = fp(async (app: FastifyInstance, options: { brokers: stri
       onState: state => { if (state.type === 'fatal') options.onFatal(state.error) }
     })
   }
-}, { name: 'messages', dependencies: ['@fastify/kafka'] })
+}, { name: 'messages', dependencies: ['@fastify/kafka', 'metrics'] })

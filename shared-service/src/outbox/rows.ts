@@ -18,9 +18,9 @@ const claimSql = `
     order by created_at, id limit $2 for update skip locked
   ), claimed as (
     update outbox set claimed_at = now() where id in (select id from oldest)
-    returning id, aggregateid, type, payload, created_at
+    returning id, aggregateid, type, payload, traceparent, created_at
   )
-  select id, aggregateid, type, payload from claimed order by created_at, id`
+  select id, aggregateid, type, payload, traceparent from claimed order by created_at, id`
 
 export function outboxRows (pool: Pool): OutboxRows {
   return {

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { describeError } from '../logging/errors.js'
 import { Outage } from '../logging/outage.js'
+import { spanContextOf } from '../tracing/traceparent.js'
 import { InOrder } from '../waiting/in-order.js'
 import { Slots } from '../waiting/slots.js'
 import { backoffMs, wait } from '../waiting/wait.js'
@@ -65,7 +66,7 @@ export class Sending {
       this.#onTheirWay.add(onItsWay)
       await onItsWay.finally(() => this.#onTheirWay.delete(onItsWay))
       this.#outage.recovered()
-      this.#log.info({ eventId: row.id, topic: row.type }, 'event sent')
+      this.#log.info(about(row), 'event sent')
       this.#acked.push(row.id)
       this.#removeAcked()
       return true
@@ -85,11 +86,11 @@ export class Sending {
   async #park (row: OutboxRow, err: unknown): Promise<boolean> {
     try {
       await this.#rows.park(row.id, describeError(err))
-      this.#log.error({ err, eventId: row.id, topic: row.type }, 'event parked in the outbox: the broker does not take it')
+      this.#log.error({ err, ...about(row) }, 'event parked in the outbox: the broker does not take it')
       this.#onGone([row.id])
       return true
     } catch (error) {
-      this.#log.warn({ err: error, eventId: row.id }, 'event not parked yet')
+      this.#log.warn({ err: error, ...about(row) }, 'event not parked yet')
       await wait(1000, this.#stop.signal).catch(() => {})
       return false
     }
@@ -116,4 +117,10 @@ export class Sending {
       }
     }
   }
+}
+
+/** For log lines; the trace by the name that OpenTelemetry gives it there. */
+function about ({ id, type, traceparent }: OutboxRow): { eventId: string, topic: string, trace_id?: string } {
+  const created = spanContextOf(traceparent ?? undefined)
+  return { eventId: id, topic: type, ...(created && { trace_id: created.traceId }) }
 }

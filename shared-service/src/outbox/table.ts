@@ -25,4 +25,4 @@ export const outbox = pgTable('outbox', {
 }, table => [index('outbox_aggregateid').on(table.aggregateid), index('outbox_created_at').on(table.created_at, table.id)])
 
 /** What the relay needs of a row. */
-export type OutboxRow = Pick<typeof outbox.$inferSelect, 'id' | 'aggregateid' | 'type' | 'payload'>
+export type OutboxRow = Pick<typeof outbox.$inferSelect, 'id' | 'aggregateid' | 'type' | 'payload' | 'traceparent'>

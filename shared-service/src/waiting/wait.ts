@@ -1,7 +1,11 @@
+import { setMaxListeners } from 'node:events'
+
 /** Resolves after `ms` milliseconds; rejects with the reason of the signal when that is aborted before. */
 export function wait (ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason)
+    // A thousand messages may wait at once. Each takes its listener away, so Node need not warn of a leak.
+    if (signal !== undefined) setMaxListeners(0, signal)
     const timer = setTimeout(() => {
       signal?.removeEventListener('abort', onAbort)
       resolve()

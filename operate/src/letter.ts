@@ -1,0 +1,84 @@
+import type { OutgoingMessage, StoredMessage } from 'shared-kafka'
+
+/** A message that could not be processed, and what its headers say about that. */
+export interface Letter {
+  isLetter: true
+  /** Its own place, `partition:offset` on the dead-letter topic. */
+  id: string
+  reason: string
+  error: string
+  attempts: number
+  /** The consumer group that could not process it; null in a letter that does not name one. */
+  group: string | null
+  /** The message that it was. `time` in ms since 1970, -1 where the broker gave none. */
+  origin: { topic: string, partition: number, offset: number, time: number }
+  /** What was left out, because the broker would not take the letter whole. */
+  cut: 'nothing' | 'headers' | 'value'
+  /** The message's own. */
+  headers: StoredMessage['headers']
+  record: StoredMessage
+}
+
+/** Something else on the dead-letter topic. */
+export interface Foreign { isLetter: false, id: string, why: string, record: StoredMessage }
+
+const isTopic = (text: string) => /^[a-zA-Z0-9._-]{1,249}$/.test(text)
+const isCount = (text: string) => /^\d{1,16}$/.test(text)
+const isTime = (text: string) => text === '-1' || isCount(text)
+
+/** What makes a record a dead letter: these headers (shared-service's dead-letters.ts writes them). */
+const needed: Record<string, (text: string) => boolean> = {
+  'dlq.reason': text => text !== '',
+  'dlq.error': () => true,
+  'dlq.attempts': isCount,
+  'dlq.topic': isTopic,
+  'dlq.partition': isCount,
+  'dlq.offset': isCount,
+  'dlq.timestamp': isTime
+}
+
+/** Reads a record of a dead-letter topic. Never throws: anybody may have written it. */
+export function readLetter (record: StoredMessage): Letter | Foreign {
+  const id = `${record.partition}:${record.offset}`
+  const entries = record.headers.flatMap(header => Object.entries(header))
+  const about = new Map(entries.map(([name, bytes]) => [name, bytes.toString()]))
+  const text = (name: string) => about.get(name) ?? ''
+  const foreign = (why: string): Foreign => ({ isLetter: false, id, why, record })
+  for (const [name, isRight] of Object.entries(needed)) {
+    if (!about.has(name)) return foreign(`no header ${name}`)
+    if (!isRight(text(name))) return foreign(`header ${name} is not what a dead letter has there`)
+  }
+  const cut = about.get('dlq.cut') ?? 'nothing'
+  if (cut !== 'nothing' && cut !== 'headers' && cut !== 'value') return foreign('header dlq.cut is neither headers nor value')
+  return {
+    isLetter: true,
+    id,
+    reason: text('dlq.reason'),
+    error: text('dlq.error'),
+    attempts: Number(text('dlq.attempts')),
+    group: about.get('dlq.group') ?? null,
+    origin: {
+      topic: text('dlq.topic'),
+      partition: Number(text('dlq.partition')),
+      offset: Number(text('dlq.offset')),
+      time: Number(text('dlq.timestamp'))
+    },
+    cut,
+    headers: entries.filter(([name]) => !name.startsWith('dlq.')).map(([name, bytes]) => ({ [name]: bytes })),
+    record
+  }
+}
+
+/**
+ * The message as it was: key, value and headers, for its own topic. Its key chooses the partition, as it did for the
+ * producer, so that it stays behind what the topic holds of this key already.
+ */
+export function originalMessage ({ origin, headers, record }: Letter): OutgoingMessage {
+  return {
+    topic: origin.topic,
+    key: record.key,
+    value: record.value,
+    // Bytes: the producer refuses those that it could not carry unchanged.
+    headers: headers as unknown as NonNullable<OutgoingMessage['headers']>
+  }
+}

@@ -1,0 +1,50 @@
+import { deadLetterTopic } from 'shared-topics'
+import { readLetter, type Foreign, type Letter } from './letter.js'
+import { count, progress, type Output } from './output.js'
+import { Marks } from './marks.js'
+import { place, printable, shortKey, timeOf, toJson } from './text.js'
+import type { Source } from './source.js'
+
+const columns = { LETTER: 8, STATE: 8, REASON: 13, ATTEMPTS: 8, CUT: 7, ORIGIN: 22, TIME: 20, KEY: 12, ERROR: 0 }
+
+/** Every dead letter, one line each. */
+export async function list ({ reader, topics, topic }: Source, json: boolean, output: Output): Promise<void> {
+  const marks = await Marks.read(reader, topics, topic)
+  const seen = progress(output)
+  const found = { letters: 0, replayed: 0, foreign: 0 }
+  for await (const record of reader.read(deadLetterTopic(topic))) {
+    const item = readLetter(record)
+    const isReplayed = item.isLetter && marks.has(item)
+    if (!json && found.letters + found.foreign === 0) await output.line(row(Object.keys(columns)))
+    await output.line(json ? JSON.stringify(listJson(item, isReplayed)) : listRow(item, isReplayed))
+    if (item.isLetter) found.letters++
+    else found.foreign++
+    if (isReplayed) found.replayed++
+    seen()
+  }
+  const others = found.foreign > 0 ? `; ${count(found.foreign, 'record')} that ${found.foreign === 1 ? 'is' : 'are'} none` : ''
+  output.note(`${count(found.letters, 'dead letter')} in ${deadLetterTopic(topic)}, ${found.replayed} of them replayed${others}`)
+}
+
+export function listJson (item: Letter | Foreign, isReplayed: boolean) {
+  const { id: letter, record: { key } } = item
+  if (!item.isLetter) return { letter, state: 'foreign', error: item.why, key: toJson(key) }
+  const { reason, error, attempts, group, origin, cut } = item
+  return { letter, state: stateOf(isReplayed), reason, error, attempts, group, origin: { ...origin, time: timeOf(origin.time) }, cut, key: toJson(key) }
+}
+
+export function listRow (item: Letter | Foreign, isReplayed: boolean): string {
+  const key = shortKey(item.record.key)
+  if (!item.isLetter) return row([item.id, 'foreign', '-', '-', '-', '-', '-', key, `no dead letter: ${item.why}`])
+  const { id, reason, error, attempts, origin, cut } = item
+  const time = timeOf(origin.time)?.replace(/\.\d+/, '') ?? '-'
+  return row([id, stateOf(isReplayed), reason, String(attempts), cut === 'nothing' ? '-' : cut, place(origin), time, key, error])
+}
+
+export function stateOf (isReplayed: boolean): 'new' | 'replayed' {
+  return isReplayed ? 'replayed' : 'new'
+}
+
+function row (cells: string[]): string {
+  return cells.map((cell, index) => printable(cell).padEnd(Object.values(columns)[index] ?? 0)).join('  ').trimEnd()
+}

@@ -1,0 +1,105 @@
+import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Attributes, type ProxyTracerProvider, type Span, type SpanContext, type Tracer, type TracerProvider } from '@opentelemetry/api'
+import type { Message } from 'shared-kafka'
+import type { Failure } from '../messages/dead-letters.js'
+import type { Effect } from '../messages/path.js'
+import { errorType } from '../metrics/pushes.js'
+import type { Push } from '../outbox/sending.js'
+import { spanContextOf } from './traceparent.js'
+
+interface SpanOfEvent {
+  operation: 'send' | 'process'
+  topic: string
+  kind: SpanKind
+  /** The span in whose request the event was made: parent and link, whenever and in whatever process this one is made. */
+  created: SpanContext | undefined
+  attributes: Attributes
+}
+
+/** Marks a span as failed. Never with the error itself: what it says may quote a value. */
+type Fail = (errorType: string) => void
+
+/** @returns the push within a span `send <topic>` for each attempt, where an OpenTelemetry SDK is registered */
+export function tracedPush (push: Push): Push {
+  return async row => await inSpan(() => ({
+    operation: 'send',
+    topic: row.type,
+    kind: SpanKind.CLIENT, // the request's span is the producer: what the event carries is its context
+    created: spanContextOf(row.traceparent ?? undefined),
+    attributes: { 'messaging.message.id': row.id }
+  }), async fail => {
+    try {
+      return await push(row)
+    } catch (error) {
+      fail(errorType(error))
+      throw error
+    }
+  })
+}
+
+interface Processing { message: Message, eventId: string | undefined, created: SpanContext | undefined, group: string }
+
+/** Runs what is done with a message, with all attempts, within a span `process <topic>`, where an OpenTelemetry SDK is registered. */
+export async function processSpan ({ message, eventId, created, group }: Processing, task: () => Promise<Effect | Failure>): Promise<Effect | Failure> {
+  return await inSpan(() => ({
+    operation: 'process',
+    topic: message.topic,
+    kind: SpanKind.CONSUMER,
+    created,
+    attributes: {
+      'messaging.consumer.group.name': group,
+      'messaging.destination.partition.id': String(message.partition),
+      'messaging.kafka.offset': message.offset,
+      ...(eventId === undefined ? {} : { 'messaging.message.id': eventId })
+    }
+  }), async fail => {
+    const outcome = await task()
+    if (typeof outcome === 'object') fail(outcome.reason)
+    return outcome
+  })
+}
+
+/** @see https://opentelemetry.io/docs/specs/semconv/messaging/kafka/ */
+async function inSpan<Result> (describe: () => SpanOfEvent, task: (fail: Fail) => Promise<Result>): Promise<Result> {
+  const tracer = sdkTracer()
+  const started = tracer && guarded(() => start(tracer, describe()))
+  if (started === undefined) return await task(() => {})
+  const { span, parent } = started
+  try {
+    return await context.with(trace.setSpan(parent, span), task, undefined, (type: string) => guarded(() => {
+      span.setAttribute('error.type', type).setStatus({ code: SpanStatusCode.ERROR })
+    }))
+  } finally {
+    guarded(() => span.end())
+  }
+}
+
+function start (tracer: Tracer, { operation, topic, kind, created, attributes }: SpanOfEvent): { span: Span, parent: typeof ROOT_CONTEXT } {
+  const parent = created === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, created)
+  const span = tracer.startSpan(`${operation} ${topic}`, {
+    kind,
+    attributes: {
+      'messaging.system': 'kafka',
+      'messaging.operation.name': operation,
+      'messaging.operation.type': operation,
+      'messaging.destination.name': topic,
+      ...attributes
+    },
+    links: created === undefined ? [] : [{ context: created }]
+  }, parent)
+  return { span, parent }
+}
+
+/** Undefined where no SDK is registered: then nothing is done for a span. */
+function sdkTracer (): Tracer | undefined {
+  const provider = trace.getTracerProvider() as TracerProvider & Partial<ProxyTracerProvider>
+  return provider.getDelegateTracer === undefined ? provider.getTracer('shared-service') : provider.getDelegateTracer('shared-service')
+}
+
+/** An SDK calls processors and samplers of others; what fails there is no failure of the message. */
+function guarded<Result> (call: () => Result): Result | undefined {
+  try {
+    return call()
+  } catch {
+    return undefined
+  }
+}
