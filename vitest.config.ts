@@ -15,7 +15,7 @@ const slow = (groupOrder: number) => ({ testTimeout: 120_000, hookTimeout: 120_0
 export default defineConfig({
   test: {
     projects: [
-      suite('fast', ['**/test/**/*.test.ts', '!**/*.{broker,db,process}.test.ts']),
+      suite('fast', ['**/test/**/*.test.ts', '!**/*.{broker,db,process,compose}.test.ts']),
       suite('broker', ['**/test/**/*.broker.test.ts'], {
         globalSetup: 'test/fixtures/broker.ts', testTimeout: 60_000, hookTimeout: 60_000
       }),
@@ -27,7 +27,9 @@ export default defineConfig({
       // Whole services, one file at a time, and by themselves: they have deadlines.
       suite('process', ['test/**/*.process.test.ts'], {
         ...slow(2), globalSetup: ['test/fixtures/broker.ts', 'test/fixtures/database.ts']
-      })
+      }),
+      // Takes the ports of docker-compose.yml, so only where that is asked for: COMPOSE_COMMAND='docker compose'.
+      ...(process.env.COMPOSE_COMMAND ? [suite('compose', ['test/**/*.compose.test.ts'], slow(3))] : [])
     ]
   }
 })

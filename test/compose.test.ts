@@ -35,7 +35,12 @@ describe('compose', () => {
   test('publishes the documented ports, on loopback only', () => {
     const published = Object.fromEntries(Object.entries(compose.services).flatMap(([name, { ports }]) => ports ? [[name, ports]] : []))
     expect(published).toEqual({
-      kafka: ['127.0.0.1:9092:9092'], user: ['127.0.0.1:3000:3000'], profile: ['127.0.0.1:3001:3001']
+      kafka: ['127.0.0.1:9092:9092'],
+      user: ['127.0.0.1:3000:3000'],
+      'profile-port': ['127.0.0.1:3001:3001'],
+      grafana: ['127.0.0.1:3002:3000'],
+      prometheus: ['127.0.0.1:9090:9090'],
+      'kafka-ui': ['127.0.0.1:8080:8080']
     })
     expect([setting('user', 'PORT'), setting('profile', 'PORT')]).toEqual(['3000', '3001'])
   })
@@ -45,6 +50,7 @@ describe('compose', () => {
       expect(service(name).depends_on).toEqual({ kafka: { condition: 'service_healthy' }, postgres: { condition: 'service_healthy' } })
       expect(service(name).stop_grace_period).toBe('15s')
     }
+    expect(service('profile-port').restart).toBe('unless-stopped')
     for (const name of ['kafka', 'postgres', 'user', 'profile']) {
       expect(service(name).healthcheck?.test, name).toBeDefined()
       expect(service(name).restart, name).toBe('unless-stopped')
@@ -86,7 +92,9 @@ describe('compose', () => {
 })
 
 test('the image is built from the manifest of every workspace, without which npm refuses the lock file', () => {
+  const sent = read('.dockerignore').split('\n')
   for (const workspace of workspaces) {
     expect(read('Dockerfile')).toContain(`COPY ${workspace}/package.json ${workspace}/\n`)
+    expect(sent.some(line => [`!${workspace}`, `!${workspace.split('/')[0]}`, `!${workspace}/package.json`].includes(line)), workspace).toBe(true)
   }
 })

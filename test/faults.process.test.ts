@@ -1,17 +1,18 @@
 import pg from 'pg'
 import { startBroker } from 'shared-kafka'
-import { deadLetterTopic, userRegister } from 'shared-topics'
+import { userRegister } from 'shared-topics'
 import { afterEach, beforeAll, expect, inject, test } from 'vitest'
 import { newDatabase } from './fixtures/new-database.js'
 import { startProxy } from './chaos/proxy.js'
-import { realKafka } from './fixtures/real-kafka.js'
-import { read } from './fixtures/records.js'
-import { eventually, isReady, newUser, profileOf, register, startService, type Service } from './fixtures/services.js'
+import { pauseProcess } from './fixtures/pause-process.js'
+import { noRealKafka, realKafka } from './fixtures/real-kafka.js'
+import { endsOf } from './fixtures/records.js'
+import { checks, eventually, isReady, profileOf, register, startService, type Service } from './fixtures/services.js'
 
 // A broker that can be taken away and comes back with its address and its log: a real Kafka that is killed and started
 // again, or the embedded broker stopped and continued.
 const isEmbedded = inject('brokerKind') === 'embedded'
-const cannotTakeAway = !isEmbedded && process.env.KAFKA_CONTROL === undefined
+const cannotTakeAway = !isEmbedded && noRealKafka !== false
 
 let brokers: string
 let takeAway: () => Promise<unknown>
@@ -27,7 +28,7 @@ beforeAll(async () => {
   }
   const broker = await startBroker()
   brokers = broker.brokers
-  takeAway = async () => process.kill(broker.pid, 'SIGSTOP')
+  takeAway = async () => await pauseProcess(broker.pid)
   giveBack = async () => process.kill(broker.pid, 'SIGCONT')
   return () => broker.close()
 })
@@ -59,11 +60,6 @@ async function startPair () {
   return { user, profile, users, profiles }
 }
 
-const checks = async (service: Service) => {
-  const response = await fetch(`${service.url}/health/ready`)
-  return { status: response.status, ...(await response.json() as { checks: { database: string, kafka: string } }).checks }
-}
-
 test('users who register while the profile service is down have profiles after its start', async () => {
   const { user, profile, profiles } = await startPair()
   profile.kill('SIGTERM')
@@ -73,60 +69,43 @@ test('users who register while the profile service is down have profiles after i
   for (const id of ids) await profileOf(again, id)
 })
 
-test.skipIf(cannotTakeAway)('a user who registers while the broker is away gets 201 no later, and a profile when it is back', async () => {
-  const { user, profile } = await startPair()
-  await takeAway()
-  cleanUp.push(giveBack)
-  const tookMs: number[] = []
-  const ids: string[] = []
-  for (let count = 0; count < 5; count++) {
-    const started = performance.now()
-    const { status, body } = await register(user)
-    tookMs.push(performance.now() - started)
-    expect(status).toBe(201)
-    ids.push(body.user.id)
-  }
-  expect(Math.max(...tookMs)).toBeLessThan(1000)
-  await eventually(async () => expect(await checks(user)).toEqual({ status: 200, database: 'up', kafka: 'away' }))
-  await eventually(async () => expect((await checks(profile)).status).toBe(503))
-  await giveBack()
-  for (const id of ids) await profileOf(profile, id)
-  await eventually(async () => expect(await Promise.all([checks(user), checks(profile)])).toEqual(Array(2).fill({ status: 200, database: 'up', kafka: 'up' })))
-})
-
-test.skipIf(cannotTakeAway)('a user service that is killed (-9) with events unsent sends them after its start', async () => {
+test.for(['cut', 'frozen'] as const)('the user service answers 503 within 2 s when its database is away (%s), publishes nothing, and recovers by itself', async how => {
   const { user, profile, users } = await startPair()
-  await takeAway()
-  cleanUp.push(giveBack)
-  const ids = await Promise.all([1, 2, 3].map(async () => (await register(user)).body.user.id))
-  user.kill('SIGKILL')
-  await user.ended
-  await giveBack()
-  await start('user', users.url)
-  for (const id of ids) await profileOf(profile, id)
+  const first = await register(user)
+  await profileOf(profile, first.body.user.id)
+  const ends = await endsOf(userRegister.name, brokers)
+  users.proxy.set(how)
+  const tookMs: number[] = []
+  for (let count = 0; count < 3; count++) {
+    const started = performance.now()
+    expect((await register(user)).status).toBe(503)
+    tookMs.push(performance.now() - started)
+  }
+  expect(Math.min(...tookMs)).toBeLessThan(2000) // a single one may wait for a core on a busy machine
+  await eventually(async () => expect(await checks(user)).toMatchObject({ status: 503, database: 'away' }))
+  expect((await fetch(`${user.url}/health/live`)).status).toBe(200)
+  expect(await endsOf(userRegister.name, brokers)).toEqual(ends)
+  users.proxy.set('open')
+  const last = await eventually(async () => {
+    const answer = await register(user)
+    expect(answer.status).toBe(201)
+    return answer
+  })
+  await profileOf(profile, last.body.user.id)
+  const sent = user.lines.filter(({ msg }) => msg === 'event sent')
+  expect(sent.length).toBe(2)
   const client = new pg.Client({ connectionString: users.direct })
   await client.connect()
   cleanUp.push(() => client.end())
-  await eventually(async () => expect((await client.query('select 1 from outbox')).rowCount).toBe(0))
-})
-
-test.for(['cut', 'frozen'] as const)('the user service answers 503 within 2 s when its database is away (%s), and recovers by itself', async how => {
-  const { user, users } = await startPair()
-  users.proxy.set(how)
-  const started = performance.now()
-  expect((await register(user)).status).toBe(503)
-  expect(performance.now() - started).toBeLessThan(2000)
-  await eventually(async () => expect(await checks(user)).toMatchObject({ status: 503, database: 'away' }), 10_000)
-  expect((await fetch(`${user.url}/health/live`)).status).toBe(200)
-  users.proxy.set('open')
-  await eventually(async () => expect((await register(user)).status).toBe(201))
+  // What a frozen connection still holds may be stored when it thaws.
+  if (how === 'cut') expect((await client.query('select id from users order by created_at')).rows).toEqual([first, last].map(({ body }) => ({ id: body.user.id })))
 })
 
 test.for(['cut', 'frozen'] as const)('the profile service holds back while its database is away (%s), gives no message up, and goes on by itself', async how => {
   const { user, profile, profiles } = await startPair()
   profiles.proxy.set(how)
   const { body } = await register(user)
-  await eventually(async () => expect(await checks(profile)).toMatchObject({ status: 503, database: 'away' }), 10_000)
+  await eventually(async () => expect(await checks(profile)).toMatchObject({ status: 503, database: 'away' }))
   await eventually(() => expect(profile.lines.map(({ msg }) => msg)).toContainEqual(expect.stringMatching(/what the handler depends on/)))
   profiles.proxy.set('open')
   await profileOf(profile, body.user.id)
@@ -148,7 +127,7 @@ test('an event too large for the broker is parked with its reason, and those beh
     expect(rows).toEqual([{ aggregateid: 'large', parked: expect.stringMatching(/size too large/i) }])
   })
   await profileOf(profile, (await register(again)).body.user.id)
-  await read(deadLetterTopic(userRegister.name), 1, { brokers, from: [0, 1, 2, 3].map(partition => ({ partition })) })
+  await eventually(() => expect(profile.lines).toContainEqual(expect.objectContaining({ msg: 'message dead-lettered', reason: 'not-decodable' })))
 })
 
 test('services that start before broker and database are alive, unready, and become ready by themselves', async () => {
@@ -173,6 +152,7 @@ test.for(['nothing', 'the broker', 'the broker (for so long that the group is lo
   const last = await register(user)
   expect(last.status).toBe(201)
   if (what.startsWith('the broker')) {
+    await eventually(() => expect(profile.lines.map(({ msg }) => msg)).toContain('profile created')) // and not committed yet
     await takeAway()
     cleanUp.push(giveBack)
   }
@@ -181,7 +161,10 @@ test.for(['nothing', 'the broker', 'the broker (for so long that the group is lo
     if (what === 'the database') proxy.set('cut')
     if (what === 'a silent database') proxy.set('frozen')
   }
-  const underWay = Promise.allSettled(Array.from({ length: 20 }, () => register(user, newUser())))
+  const requests = () => user.lines.filter(({ msg }) => msg === 'incoming request').length
+  const before = requests()
+  const underWay = Promise.allSettled(Array.from({ length: 20 }, () => register(user)))
+  await eventually(() => expect(requests()).toBeGreaterThan(before))
   const started = performance.now()
   for (const service of [user, profile]) service.kill('SIGTERM')
   expect(await Promise.all([user.ended, profile.ended])).toEqual([0, 0])

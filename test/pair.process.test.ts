@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { Producer } from 'shared-kafka'
 import { deadLetterTopic, userRegister, userRegisterExample, type Event, type UserRegister } from 'shared-topics'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { newDatabase } from './fixtures/new-database.js'
 import { read } from './fixtures/records.js'
-import { eventually, isReady, newUser, profileOf, register, startService, type Service } from './fixtures/services.js'
+import { eventually, isReady, metricsOf, newUser, profileOf, register, startService, type Service } from './fixtures/services.js'
 
 const dlq = deadLetterTopic(userRegister.name)
 const kafka = { KAFKA_BROKERS: inject('kafkaBrokers') }
@@ -57,16 +57,26 @@ async function deadLetterOf ({ partition, offset }: { partition: number, offset:
 }
 
 test('a registration becomes a profile well under a second later', async () => {
+  const tookMs: number[] = []
+  for (let count = 0; count < 5; count++) {
+    const { body } = await register(user)
+    const start = performance.now()
+    await profileOf(profile, body.user.id)
+    tookMs.push(performance.now() - start)
+  }
+  // The median: a single one may wait for a core on a busy machine.
+  expect(tookMs.sort((a, b) => a - b)[2]).toBeLessThan(1000)
+})
+
+test('a registration is answered with the user, and the profile and the user are as they were typed', async () => {
   const wanted = newUser()
   const { status, location, body } = await register(user, wanted)
-  const start = performance.now()
   expect({ status, location, body }).toEqual({
     status: 201,
     location: `/user/${body.user.id}`,
     body: { message: 'User successfully created!', user: { id: expect.stringMatching(/^[0-9a-f-]{36}$/), ...wanted, createdAt: expect.stringMatching(/Z$/) } }
   })
   expect(await profileOf(profile, body.user.id)).toMatchObject({ userId: body.user.id, ...wanted })
-  expect(performance.now() - start).toBeLessThan(1000)
   expect(await (await fetch(`${user.url}/user/${body.user.id}`)).json()).toMatchObject({ id: body.user.id, ...wanted })
 })
 
@@ -105,6 +115,7 @@ test('the topic holds one CloudEvent for each user, keyed by the user\'s id', as
     time: expect.any(String),
     datacontenttype: 'application/json',
     dataschema: 'urn:user_register:1',
+    traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/),
     data: { id: body.user.id, ...wanted }
   })
 })
@@ -140,7 +151,8 @@ const bad: Array<[what: string, value: Buffer | string | null, reason: string, k
   ['an id that is too long', text(newEvent({ id: 'x'.repeat(201) })), 'not-valid'],
   ['what PostgreSQL cannot store', text(newEvent({ data: { id: randomUUID(), email: 'a\0@b.c', username: 'nul' } })), 'refused'],
   ['900 KiB', 'x'.repeat(900 * 1024), 'not-decodable'],
-  ['the largest record that the broker takes', 'x'.repeat(1024 * 1024 - 200), 'not-decodable']
+  // Of random bytes: no compression makes room for the headers.
+  ['the largest record that the broker takes', randomBytes(1024 * 1024 - 200), 'not-decodable']
 ]
 
 test.each(bad)('a dead letter for %s, with its bytes and the reason, and the next user still gets a profile', async (_what, value, reason, key) => {
@@ -152,7 +164,7 @@ test.each(bad)('a dead letter for %s, with its bytes and the reason, and the nex
   expect(letter.value === null ? expected === null : expected?.equals(letter.value)).toBe(true)
   expect(letter.key).toEqual(key ?? Buffer.from('some-key'))
   expect(headersOf(letter)).toMatchObject({
-    'dlq.reason': reason, 'dlq.error': expect.any(String), 'dlq.attempts': reason === 'refused' ? '1' : '0', 'dlq.topic': 'user_register', 'dlq.timestamp': expect.stringMatching(/^\d+$/)
+    'dlq.reason': reason, 'dlq.error': expect.any(String), 'dlq.attempts': reason === 'refused' ? '1' : '0', 'dlq.group': 'profile-service', 'dlq.topic': 'user_register', 'dlq.timestamp': expect.stringMatching(/^\d+$/)
   })
 })
 
@@ -184,4 +196,60 @@ test('/docs of both services describes their routes', async () => {
     expect((await fetch(`${service.url}/docs`)).status).toBe(200)
     expect(await (await fetch(`${service.url}/docs/json`)).json()).toMatchObject({ paths: { [path]: expect.any(Object) } })
   }
+})
+
+test('/metrics of both services say what became of a registration, a duplicate, a redelivery and a bad event', async () => {
+  const [usersBefore, profilesBefore] = await Promise.all([metricsOf(user), metricsOf(profile)])
+  const wanted = newUser()
+  const { body } = await register(user, wanted)
+  await profileOf(profile, body.user.id)
+  expect((await register(user, wanted)).status).toBe(409)
+  const event = newEvent()
+  await put(event, event.subject)
+  await put(event, event.subject)
+  await put('rubbish')
+
+  // At least: what was put on the topic before may be counted only now.
+  const missing = (before: Record<string, number>, after: Record<string, number>, wanted: Record<string, number>) =>
+    Object.keys(wanted).filter(name => !((after[name] ?? NaN) - (before[name] ?? 0) >= (wanted[name] ?? NaN)))
+  const route = 'http_request_method="POST",http_route="/user/register"'
+  const push = 'messaging_operation_name="send",messaging_destination_name="user_register",error_type=""'
+  await eventually(async () => {
+    const after = await metricsOf(user)
+    expect(missing(usersBefore, after, {
+      [`http_server_request_duration_seconds_count{${route},http_response_status_code="201"}`]: 1,
+      [`http_server_request_duration_seconds_count{${route},http_response_status_code="409"}`]: 1,
+      [`messaging_client_sent_messages_total{${push}}`]: 1,
+      [`messaging_client_operation_duration_seconds_count{${push}}`]: 1
+    })).toEqual([])
+    expect(after).toMatchObject({
+      'outbox_events{state="waiting"}': 0, 'outbox_events{state="parked"}': 0, outbox_oldest_event_age_seconds: 0, kafka_producer_queue_messages: 0, nodejs_eventloop_lag_p99_seconds: expect.any(Number)
+    })
+    expect(after['kafka_brokers_connected{client="producer"}']).toBeGreaterThan(0)
+  })
+
+  const group = 'messaging_consumer_group_name="profile-service"'
+  const path = `messaging_destination_name="user_register",${group}`
+  await eventually(async () => {
+    const after = await metricsOf(profile)
+    expect(missing(profilesBefore, after, {
+      [`messaging_client_consumed_messages_total{${path}}`]: 4,
+      [`messages_handled_total{${path},outcome="created"}`]: 2,
+      [`messages_handled_total{${path},outcome="seen"}`]: 1,
+      [`messages_handled_total{${path},outcome="kept"}`]: 0,
+      [`messages_handled_total{${path},outcome="released"}`]: 0,
+      [`messages_handled_total{${path},outcome="dead-lettered"}`]: 1,
+      [`dead_letters_total{${path},error_type="not-decodable"}`]: 1,
+      [`messaging_process_duration_seconds_count{${path},error_type=""}`]: 3,
+      [`messaging_process_duration_seconds_count{${path},error_type="not-decodable"}`]: 1,
+      [`event_effect_delay_seconds_count{${path}}`]: 2
+    })).toEqual([])
+    expect(after).toMatchObject({
+      [`messages_in_flight{${path}}`]: 0, [`kafka_consumer_assigned_partitions{${group}}`]: userRegister.partitions, 'kafka_brokers_connected{client="consumer"}': expect.any(Number)
+    })
+    expect(after[`kafka_consumer_rebalances_total{${group}}`]).toBeGreaterThan(0)
+    const lags = Array.from({ length: userRegister.partitions }, (_, partition) =>
+      after[`kafka_consumer_group_lag{messaging_destination_name="user_register",messaging_destination_partition_id="${partition}",${group}}`])
+    expect(lags).toEqual(lags.map(() => 0))
+  })
 })

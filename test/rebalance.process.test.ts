@@ -1,14 +1,16 @@
 import { userRegister } from 'shared-topics'
 import { expect, test } from 'vitest'
 import { addPartition } from './fixtures/admin.js'
+import { committed } from './fixtures/records.js'
 import { eventually, isReady, profileOf, type Service } from './fixtures/services.js'
 import {
-  brokers, connect, expectOneEffectEach, isEmbedded, keepRegistering, kill, newEvent, put, said, start, startPair, startProfile, useBroker
+  brokers, connect, expectOneEffectEach, hold, isEmbedded, keepRegistering, kill, newEvent, put, said, start, startPair, startProfile, useBroker
 } from './fixtures/stage.js'
 
 // Several instances of the profile service share the partitions; each test is one way in which the shares change hands.
 
 const [created, seen] = ['profile created', 'event seen before, nothing to do']
+const [givenUp, dropped] = ['kafka: partitions given up', 'kafka: commit dropped, the message is not in flight here']
 
 useBroker()
 
@@ -21,6 +23,14 @@ async function join (url: string): Promise<Service> {
 /** The number of partitions that it says it holds. */
 const held = ({ lines }: Service) => Number(lines.findLast(line => typeof line.held === 'number')?.held ?? 0)
 
+/** Waits until handlers of these instances hang in their database, and resolves to what lets them go on. */
+async function hang (url: string, ...instances: Service[]) {
+  const blocker = await connect(url)
+  await blocker.query('begin; lock table profiles')
+  for (const one of instances) await eventually(() => expect(said([one], 'what the handler depends on: away, trying again')).toBeGreaterThan(0))
+  return async () => { await blocker.query('rollback') }
+}
+
 async function leave (profile: Service) {
   profile.kill('SIGTERM')
   expect(await profile.ended).toBe(0)
@@ -32,8 +42,10 @@ test('a second and a third instance join and leave under load, and each user has
   const second = await join(url)
   const third = await join(url)
   for (const one of [profile, second, third]) await eventually(() => expect(held(one)).toBeGreaterThan(0))
+  const release = await hang(url, second, third)
   await leave(second)
   await kill(third)
+  await release()
   await eventually(() => expect(held(profile)).toBeGreaterThanOrEqual(userRegister.partitions))
   await expectOneEffectEach(client, await load.stop())
 })
@@ -43,28 +55,64 @@ test('three instances are restarted one after the other under load, and each use
   const instances = [profile, await join(url), await join(url)]
   const load = keepRegistering(user)
   for (const instance of instances) {
+    const release = await hang(url, instance)
     await leave(instance)
+    await release()
     const again = await join(url)
     await eventually(() => expect(held(again)).toBeGreaterThan(0))
   }
   await expectOneEffectEach(client, await load.stop())
 })
 
-test('partitions that change hands in the middle of handlers lose nothing, and no effect comes twice', async () => {
+test('partitions that change hands in the middle of handlers: each handler comes to its end and its commit counts', async ({ skip }) => {
+  skip(isEmbedded, 'the embedded broker takes no commit in the middle of a rebalance')
   const { profile, url, client } = await startProfile()
-  const blocker = await connect(url)
-  await blocker.query('begin; lock table profiles')
-  const events = Array.from({ length: 40 }, () => newEvent())
-  await put(...events.map((value, index) => ({ value, partition: index % userRegister.partitions })))
+  await client.query(`create function take_time() returns trigger language plpgsql as $$ begin perform pg_sleep(0.05); return new; end $$;
+    create trigger take_time before insert on profiles for each row execute function take_time()`)
+  const events: Array<ReturnType<typeof newEvent>> = []
+  const end = new AbortController()
+  // At any moment each partition has two messages in their handlers.
+  const lanes = Array.from({ length: 2 * userRegister.partitions }, async (_, lane) => {
+    while (!end.signal.aborted) {
+      const event = newEvent()
+      await put({ value: event, partition: lane % userRegister.partitions })
+      events.push(event)
+      await eventually(() => expect(said([profile, ...seconds], created, { eventId: event.id }) + said([profile, ...seconds], seen, { eventId: event.id })).toBeGreaterThan(0))
+    }
+  })
+  const seconds = [await start('profile', url)]
+  await eventually(() => expect(said([profile], givenUp)).toBeGreaterThan(0))
+  await eventually(() => expect(held(seconds[0] as Service)).toBeGreaterThan(0))
+  end.abort()
+  await Promise.all(lanes)
+  expect(said([profile], dropped)).toBe(0)
+  await expectOneEffectEach(client, events.map(({ subject }) => subject))
+  for (const { id: eventId } of events) expect(said([profile, ...seconds], seen, { eventId })).toBe(0)
+})
+
+test('partitions that change hands while handlers hang: what they commit later passes nothing that the new owner has not done', async () => {
+  const { profile, url, client } = await startProfile()
+  const partitions = Array.from({ length: userRegister.partitions }, (_, partition) => partition)
+  const [older, newer] = [partitions.map(() => newEvent()), partitions.map(() => newEvent())]
+  const letOlderGo = await hold(url, ...older)
+  const letNewerGo = await hold(url, ...newer)
+  const places = await put(...[...older, ...newer].map((value, index) => ({ value, partition: index % userRegister.partitions })))
   await eventually(() => expect(said([profile], 'what the handler depends on: away, trying again')).toBeGreaterThan(0))
 
   // What hangs is not finished within the 5 s that a rebalance waits.
   const second = await start('profile', url)
-  await eventually(() => expect(said([profile], 'kafka: partitions given up')).toBeGreaterThan(0))
+  await eventually(() => expect(said([profile], givenUp)).toBeGreaterThan(0))
   await eventually(() => expect(held(second)).toBeGreaterThan(0))
-  await blocker.query('rollback')
-  await expectOneEffectEach(client, events.map(({ subject }) => subject))
-  await eventually(() => expect(said([profile, second], seen)).toBeGreaterThan(0))
+  await letNewerGo()
+  await eventually(() => expect(said([profile], dropped)).toBeGreaterThan(0))
+  await eventually(() => expect(newer.map(({ id: eventId }) => said([profile, second], created, { eventId }))).toEqual(newer.map(() => 1)))
+  for (const { partition, offset } of places.slice(0, userRegister.partitions)) {
+    expect(await committed('profile-service', userRegister.name, partition, brokers)).toBeLessThanOrEqual(offset)
+  }
+  await Promise.all([kill(profile), kill(second)])
+  await letOlderGo()
+  await start('profile', url)
+  await expectOneEffectEach(client, [...older, ...newer].map(({ subject }) => subject))
 })
 
 test.for(['one after the other', 'in one batch', 'at two instances at once'])('an event that comes four times, %s, has its effect once', async how => {

@@ -53,13 +53,16 @@ async function allAtOnce ({ user, profiles }) {
  */
 function timelines ({ user, profiles, broker, users, profileData, events, world }) {
   const [first, ...others] = profiles
+  // Giving a broker back may take longer than planned: the next fault waits for that.
+  let last = Promise.resolve(/** @type {unknown} */ (undefined))
+  const inTurn = (/** @type {Kind['run']} */ run) => (/** @type {number} */ forMs) => (last = last.then(() => run(forMs), () => run(forMs)))
   const timeline = (/** @type {readonly [number, number]} */ gapMs, /** @type {Kind[]} */ ...kinds) => ({ gapMs, kinds })
   return [
     timeline([8_000, 25_000], ...bounces(user)),
     timeline([8_000, 25_000], ...first ? bounces(first) : []),
     ...others.map(profile => timeline([4_000, 20_000], ...visits(profile))),
     timeline([15_000, 40_000], ...broker.ways.map(({ what, away, back }) => ({
-      what: `the broker: ${what}`, forMs: /** @type {const} */ ([1_000, 15_000]), run: while_(away, back, isAway => { world.isBrokerAway = isAway })
+      what: `the broker: ${what}`, forMs: /** @type {const} */ ([1_000, 15_000]), run: inTurn(while_(away, back, isAway => { world.isBrokerAway = isAway }))
     }))),
     timeline([15_000, 40_000], ...outages(users, 'user', isAway => { world.isUserDatabaseAway = isAway })),
     timeline([15_000, 40_000], ...outages(profileData, 'profile', () => {})),

@@ -14,6 +14,8 @@ export class Load {
   /** Users whose registration was answered with 201, by their id. */
   registered = /** @type {Set<string>} */ (new Set())
   sent = 0
+  /** Answered with 503: not registered, or perhaps it is. */
+  refused = 0
   /** Longest answer, in ms, of a registration that was wholly within a time without a broker and had its database. */
   longestWithoutBrokerMs = 0
   /** Answers that no fault explains. */
@@ -32,7 +34,11 @@ export class Load {
       await delay(1000 / this.#options.perSecond)
       const url = this.#options.urlOf()
       if (url === undefined || this.#underWay.size >= mostAtOnce) continue
-      const registration = this.#register(url, this.sent++).catch(() => {}) // no answer: it may or may not be there
+      const number = this.sent++
+      const registration = this.#register(url, number).catch(error => {
+        // A service that dies breaks the connection: it may or may not be there. No fault keeps a living one from answering.
+        if (error.name === 'TimeoutError') this.violations.push(`user-${number} had no answer after ${answerLimitMs / 1000} s`)
+      })
       this.#underWay.add(registration)
       registration.finally(() => this.#underWay.delete(registration))
     }
@@ -49,7 +55,7 @@ export class Load {
     const { domain, world } = this.#options
     const started = performance.now()
     const wasBrokerAway = world.isBrokerAway
-    const user = { email: `${number}@${domain}`, username: `user-${number}` }
+    const user = { email: `${number}@${domain}`, username: `user-${number}-${domain.split('-')[0]}` }
     const answer = await fetch(`${url}/user/register`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -61,7 +67,9 @@ export class Load {
       this.registered.add(body.user.id)
       if (!wasBrokerAway || !world.isBrokerAway || world.isUserDatabaseAway) return
       this.longestWithoutBrokerMs = Math.max(this.longestWithoutBrokerMs, performance.now() - started)
-    } else if (answer.status !== 503) {
+    } else if (answer.status === 503) {
+      this.refused++
+    } else {
       this.violations.push(`user-${number} was answered ${answer.status}`)
     }
   }

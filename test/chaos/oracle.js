@@ -11,32 +11,36 @@ export const countEffects = `
  *
  * @param {object} seen
  * @param {string} seen.domain of the emails of this campaign's users
- * @param {import('./servers.js').TestDatabase} seen.users
- * @param {import('./servers.js').TestDatabase} seen.profiles
+ * @param {{ direct: string }} seen.users
+ * @param {{ direct: string }} seen.profiles
  * @param {import('./wire.js').Wire} seen.wire
  * @param {import('./load.js').Load} seen.load
- * @param {import('./events.js').Events} seen.events
+ * @param {Pick<import('./events.js').Events, 'bad' | 'users' | 'unknown'>} seen.events
  * @returns {Promise<string[]>}
  */
 export async function judge ({ domain, users, profiles, wire, load, events }) {
   const ours = [`%@${domain}`]
-  const stored = idsOf(await ask(users.direct, 'select id from users'))
+  const stored = idsOf(await ask(users.direct, 'select id from users where email like $1', ours))
   const made = idsOf(await ask(profiles.direct, 'select user_id as id from profiles where email like $1', ours))
   const twice = idsOf(await ask(profiles.direct, 'select user_id as id from effects join profiles using (user_id) where email like $1 group by user_id having count(*) > 1', ours))
+  const [marks] = await ask(profiles.direct, 'select (select count(*) from profiles) - (select count(*) from inbox) as missing')
   const outbox = idsOf(await ask(users.direct, 'select aggregateid as id from outbox'))
   const lag = await wire.lag()
   await wire.readLetters()
   const expected = new Set([...stored, ...events.users])
   const letters = new Set(wire.letters.keys())
+  const unexpected = minus(letters, events.bad)
   return [
+    load.registered.size > 0 ? '' : 'no registration was answered 201',
     line('answered 201, and not stored', minus(load.registered, stored)),
     line('registered, and without a profile', minus(expected, made)),
     line('with a profile, and never registered', minus(made, expected)),
     line('whose event had its effect twice', twice),
+    Number(marks?.missing) <= 0 ? '' : `profiles whose event is not marked as seen: ${marks?.missing}`,
     line('whose event is still in the outbox', outbox),
     line('bad events without a dead letter (partition@offset)', minus(events.bad, letters)),
-    // Where it is not known which bad events are on the topic, more dead letters are no violation.
-    events.unknown > 0 ? '' : line('dead letters of events that were good (partition@offset)', minus(letters, events.bad)),
+    // An event whose sending failed may be on the topic all the same.
+    unexpected.size <= events.unknown ? '' : line('dead letters of events that were good (partition@offset)', unexpected),
     lag === 0 ? '' : `lag of the group: ${lag}`,
     ...load.violations
   ].filter(Boolean)

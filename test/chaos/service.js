@@ -88,7 +88,12 @@ export class Instance {
     this.#child = child
     this.#isAskedToEnd = false
     const log = createWriteStream(join(folder, `${name}.log`), { flags: 'a' })
-    child.stderr?.pipe(log, { end: false })
+    if (child.stderr) {
+      createInterface(child.stderr).on('line', text => {
+        log.write(`${text}\n`)
+        onViolation(`${name} wrote to stderr: ${text}`)
+      })
+    }
     child.once('exit', (code, signal) => {
       this.#child = this.url = undefined
       if (!this.#isAskedToEnd) onViolation(`${name} ended by itself with ${signal ?? code}`)

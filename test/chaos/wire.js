@@ -10,6 +10,8 @@ const group = 'profile-service'
 export class Wire {
   /** How often each origin (partition@offset) was dead-lettered. */
   letters = /** @type {Map<string, number>} */ (new Map())
+  /** Told of each dead letter that is counted. */
+  onLetter = /** @type {(place: string, letter: rdkafka.Message) => void} */ _place => {}
   #handle
   /** Ends of the topic's partitions before the campaign: what stands before them is none of ours. */
   #starts = /** @type {Map<number, number>} */ (new Map())
@@ -58,13 +60,14 @@ export class Wire {
     await new Promise(resolve => this.#handle.disconnect(() => resolve(undefined)))
   }
 
-  /** @param {rdkafka.Message} record */
-  #count ({ headers }) {
-    const origin = Object.assign({}, ...headers ?? [])
+  /** @param {rdkafka.Message} letter */
+  #count (letter) {
+    const origin = Object.assign({}, ...letter.headers ?? [])
     const [partition, offset] = [Number(origin['dlq.partition']), Number(origin['dlq.offset'])]
     if (offset < (this.#starts.get(partition) ?? 0)) return
     const place = `${partition}@${offset}`
     this.letters.set(place, (this.letters.get(place) ?? 0) + 1)
+    this.onLetter(place, letter)
   }
 
   /**

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest'
+import { startKafkaProxy } from './chaos/kafka-proxy.js'
+import { eventually, profileOf, register } from './fixtures/services.js'
+import {
+  brokers, cannotPause, connect, expectCommitted, expectOneEffectEach, expectSettled, expectWaiting, hold, newEvent, pauseBroker, put, resumeBroker, said, start, startPair, startProfile, useBroker
+} from './fixtures/stage.js'
+
+// SIGTERM at the moments when something is half done. The broker is up, or paused: connected, and without an answer.
+
+const closing = (services: Parameters<typeof said>[0]) => eventually(() => expect(said(services, 'closing')).toBe(services.length))
+
+useBroker()
+
+test.for(['up', 'away'])('SIGTERM in the middle of requests (broker %s): each is answered with 201, and has a profile in the end', async (broker, { skip }) => {
+  if (broker === 'away') skip(cannotPause !== false, String(cannotPause))
+  const { user, users, profile, client } = await startPair()
+  if (broker === 'away') await pauseBroker()
+  const blocker = await connect(users.url)
+  await blocker.query('begin; lock table users')
+  const requests = Array.from({ length: 5 }, () => register(user))
+  await eventually(() => expect(said([user], 'incoming request')).toBeGreaterThanOrEqual(requests.length))
+  await expectWaiting(users.client, 1) // the others are in its group, or in the next one
+  user.kill('SIGTERM')
+  await closing([user])
+  await blocker.query('rollback')
+  const answers = await Promise.all(requests)
+  expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201, 201])
+  const ids = answers.map(({ body }) => body.user.id)
+  expect(await user.ended).toBe(0)
+  const { rows } = await users.client.query('select aggregateid as id from outbox')
+  if (broker === 'up') expect(rows).toEqual([])
+  else expect(rows.map(({ id }) => id).sort()).toEqual([...ids].sort())
+  if (broker === 'away') await resumeBroker()
+  await start('user', users.url)
+  for (const id of ids) await profileOf(profile, id)
+  await expectOneEffectEach(client, ids)
+  await expectSettled(users.client)
+})
+
+test.for(['slow', 'frozen'] as const)('SIGTERM in the middle of a push (the way to the broker is %s): what is acknowledged within a second is done, the rest is sent after the next start', async how => {
+  const kafka = await startKafkaProxy(brokers)
+  const { user: other, users, profile, client } = await startPair()
+  await other.kill('SIGTERM')
+  expect(await other.ended).toBe(0)
+  const user = await start('user', users.url, kafka.address)
+  await profileOf(profile, (await eventually(() => register(user))).body.user.id) // connected from now on
+  kafka.set(how)
+  const ids = await Promise.all([1, 2, 3].map(async () => (await register(user)).body.user.id))
+  const sentBefore = said([user], 'event sent')
+  expect((await users.client.query('select 1 from outbox')).rowCount).toBe(ids.length)
+  user.kill('SIGTERM')
+  expect(await user.ended).toBe(0)
+  expect(said([user], 'event sent') - sentBefore).toBe(how === 'slow' ? ids.length : 0)
+  expect((await users.client.query('select 1 from outbox')).rowCount).toBe(how === 'slow' ? 0 : ids.length)
+  await start('user', users.url)
+  for (const id of ids) await profileOf(profile, id)
+  await expectOneEffectEach(client, ids)
+  await expectSettled(users.client)
+})
+
+test.for([['up', 'done'], ['up', 'held'], ['away', 'done'], ['away', 'held']] as const)('SIGTERM in the middle of a message (broker %s, its handler %s before the end): it has its effect once, and is committed only after that', async ([broker, handler], { skip }) => {
+  if (broker === 'away') skip(cannotPause !== false, String(cannotPause))
+  const { profile, url, client } = await startProfile()
+  const [before] = await put({ value: newEvent(), partition: 0 })
+  await expectCommitted(0, Number(before?.offset) + 1)
+  const event = newEvent()
+  const release = await hold(url, event)
+  const [place] = await put({ value: event, partition: 0 })
+  await expectWaiting(client, 1)
+  if (broker === 'away') await pauseBroker()
+  profile.kill('SIGTERM')
+  if (handler === 'done') await closing([profile]).then(release)
+  expect(await profile.ended).toBe(0)
+  if (broker === 'away') await resumeBroker()
+  const isCommitted = broker === 'up' && handler === 'done'
+  if (isCommitted) await expectCommitted(0, Number(place?.offset) + 1)
+  if (handler === 'held') await expectCommitted(0, Number(place?.offset))
+  await release()
+  const again = await start('profile', url)
+  await expectOneEffectEach(client, [event.subject])
+  await expectCommitted(0, Number(place?.offset) + 1)
+  expect(said([profile], 'profile created', { eventId: event.id })).toBe(handler === 'done' ? 1 : 0)
+  if (isCommitted) expect(said([again], 'event seen before, nothing to do', { eventId: event.id })).toBe(0)
+})
