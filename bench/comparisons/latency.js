@@ -1,0 +1,26 @@
+import { inProcess, takeTurns } from '../rounds.js'
+import { openPair } from '../pair.js'
+
+const perSecond = 500
+
+/** From the request to the moment when the profile is answered. @param {import('./bench.js').Bench} bench */
+export async function * compare (bench) {
+  yield await takeTurns({
+    title: `register to profile visible, ${perSecond} a second`,
+    unit: 'registrations/s',
+    rounds: bench.rounds,
+    progress: bench.progress,
+    competitors: [{
+      name: 'the pair as shipped',
+      note: 'one registration in 20 is looked for, again and again, until its profile is there',
+      run: async () => {
+        const pair = await openPair(bench)
+        try {
+          return await inProcess('./latency-worker.js', { user: pair.user.url, profile: pair.profile.url, perSecond, seconds: bench.isQuick ? 3 : 15 })
+        } finally {
+          await pair.close()
+        }
+      }
+    }]
+  })
+}

@@ -1,0 +1,10 @@
+// What is installed from bench/package.json, only when the bench is run.
+declare module '@nestjs/common'
+declare module '@nestjs/core'
+declare module '@nestjs/microservices'
+declare module '@nestjs/platform-fastify'
+declare module '@platformatic/kafka'
+declare module 'autocannon'
+declare module 'kafkajs'
+declare module 'reflect-metadata'
+declare module 'rxjs'
