@@ -10,22 +10,26 @@ COPY shared-kafka/package.json shared-kafka/
 COPY shared-service/package.json shared-service/
 COPY microservices/user/package.json microservices/user/
 COPY microservices/profile/package.json microservices/profile/
+COPY operate/package.json operate/
 COPY local/package.json local/
 
-# What runs: node-rdkafka compiled, nothing of development, `local` and its PostgreSQL left out.
+# What runs: node-rdkafka compiled, nothing of development, `operate`, `local` and its PostgreSQL left out.
 FROM manifests AS modules
 RUN apt-get update && apt-get install -y --no-install-recommends python3 make g++ libssl-dev zlib1g-dev \
-  && rm -rf /var/lib/apt/lists/*
-# With the headers that came with node. (JOBS=max would break it: librdkafka's configure and build would start together.)
-RUN npm_config_nodedir="$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")" \
-  npm ci --omit=dev --include-workspace-root --workspace=user-service --workspace=profile-service
+  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+# The binding is compiled as everywhere else: on all cores, with the headers that came with node.
+COPY local/install.js local/run.js local/
+RUN npm ci --ignore-scripts --omit=dev --include-workspace-root --workspace=user-service --workspace=profile-service \
+  && node -e "import('./local/install.js').then(({ compile }) => compile('node_modules/node-rdkafka'))"
 # 540 MB of sources and objects become the binding and the two libraries that it loads.
 RUN cd node_modules/node-rdkafka && mkdir -p keep/Release keep/deps \
   && cp -p build/Release/node-librdkafka.node keep/Release/ \
   && cp -pL build/deps/librdkafka.so.1 build/deps/librdkafka++.so.1 keep/deps/ \
   && strip --strip-unneeded keep/Release/* keep/deps/* \
   && rm -rf build deps src bench ci e2e examples test util && mv keep build
-RUN rm -rf local && find node_modules \( -xtype l -o -name '*.map' \) -delete
+# Tests, types and maps of packages are never loaded.
+RUN rm -rf local operate node_modules/@types && find node_modules -type d -name test -prune -exec rm -rf {} + \
+  && find node_modules \( -xtype l -o -name '*.map' -o -name '*.ts' -o -name '*.[cm]ts' \) -delete
 
 # What is run: the workspaces compiled. Types need no binding, so nothing is built twice.
 FROM manifests AS compiled
@@ -42,7 +46,7 @@ RUN npx tsc -b microservices/user microservices/profile \
 FROM ${NODE_IMAGE}
 # What the binding is linked with, and the authorities for a broker that speaks TLS.
 RUN apt-get update && apt-get install -y --no-install-recommends libssl3 zlib1g libstdc++6 ca-certificates \
-  && rm -rf /var/lib/apt/lists/*
+  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 ARG SERVICE
 WORKDIR /app
 COPY --from=modules /app ./
