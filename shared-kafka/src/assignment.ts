@@ -5,8 +5,11 @@ import { Progress } from './progress.js'
 import { toMessage } from './record.js'
 import type { Logger, Message } from './types.js'
 
-/** Messages handed out without a commit, over all partitions. */
-const inFlightLimit = 1000
+/**
+ * Messages handed out without a commit, over all partitions. With more, what belongs to each outlives two collections of
+ * the young: with 1,000 the profile service took 30 % more CPU for an event, and a quarter more memory.
+ */
+const inFlightLimit = 250
 /** Messages fetched and not handed out yet: the next look goes on beside those that are. */
 const fetchedLimit = 1000
 /** How long messages in flight may hold up a rebalance, in ms. */

@@ -1,3 +1,4 @@
+import Denque from 'denque'
 import type { Message } from './types.js'
 
 /** How far past its oldest uncommitted message a partition may go, in offsets. */
@@ -14,9 +15,11 @@ export class Partition {
   readonly partition: number
   paused = false
   inFlight = 0
-  #fetched: Message[] = []
-  #handedOut: Entry[] = []
-  #byOffset = new Map<number, Entry>()
+  // Rings, which forget what has left them. Arrays and maps copy themselves as they are filled, and an old copy keeps
+  // what was in it alive until the next full collection: each message, with its bytes.
+  readonly #fetched = new Denque<Message>()
+  /** By offset. */
+  readonly #handedOut = new Denque<Entry>()
   #watermark: number | undefined
   #stored: number | undefined
 
@@ -31,8 +34,8 @@ export class Partition {
 
   /** Whether the next offset lies outside the window; it closes at its size and opens again at half of it. */
   get isFarAhead (): boolean {
-    const oldest = this.#handedOut[0]?.offset
-    const newest = this.#fetched.at(-1)?.offset ?? this.#handedOut.at(-1)?.offset
+    const oldest = this.#handedOut.peekFront()?.offset
+    const newest = this.#fetched.peekBack()?.offset ?? this.#handedOut.peekBack()?.offset
     if (oldest === undefined || newest === undefined) return false
     return newest + 1 - oldest >= (this.paused ? windowSize / 2 : windowSize)
   }
@@ -43,32 +46,29 @@ export class Partition {
 
   /** Forgets what was not handed out. */
   drop (): void {
-    this.#fetched = []
+    this.#fetched.clear()
   }
 
   /** The next message to hand out, if the window allows one. */
   take (): Message | undefined {
-    const next = this.#fetched[0]
-    const oldest = this.#handedOut[0]?.offset
+    const next = this.#fetched.peekFront()
+    const oldest = this.#handedOut.peekFront()?.offset
     if (!next || (oldest !== undefined && next.offset - oldest >= windowSize)) return undefined
     this.#fetched.shift()
     this.#forgetFrom(next.offset)
-    const entry: Entry = { offset: next.offset, state: 'in flight' }
-    this.#handedOut.push(entry)
-    this.#byOffset.set(next.offset, entry)
+    this.#handedOut.push({ offset: next.offset, state: 'in flight' })
     this.inFlight++
     return next
   }
 
   /** Marks a message as committed. False where that offset is not in flight here. */
   commit (offset: number): boolean {
-    const entry = this.#byOffset.get(offset)
+    const entry = this.#find(offset)
     if (!entry || entry.state === 'done') return false
     if (entry.state === 'in flight') this.inFlight--
     entry.state = 'done'
-    for (let first = this.#handedOut[0]; first?.state === 'done'; first = this.#handedOut[0]) {
+    for (let first = this.#handedOut.peekFront(); first?.state === 'done'; first = this.#handedOut.peekFront()) {
       this.#handedOut.shift()
-      this.#byOffset.delete(first.offset)
       this.#watermark = first.offset + 1
     }
     return true
@@ -76,7 +76,7 @@ export class Partition {
 
   /** Gives a message up: not waited for, but never passed by the watermark. */
   release (offset: number): void {
-    const entry = this.#byOffset.get(offset)
+    const entry = this.#find(offset)
     if (entry?.state !== 'in flight') return
     entry.state = 'released'
     this.inFlight--
@@ -93,10 +93,21 @@ export class Partition {
 
   /** The log went back (truncated, or the topic made anew): what was handed out from there on is another record now. */
   #forgetFrom (offset: number): void {
-    for (let last = this.#handedOut.at(-1); last && last.offset >= offset; last = this.#handedOut.at(-1)) {
+    for (let last = this.#handedOut.peekBack(); last && last.offset >= offset; last = this.#handedOut.peekBack()) {
       if (last.state === 'in flight') this.inFlight--
       this.#handedOut.pop()
-      this.#byOffset.delete(last.offset)
     }
+  }
+
+  #find (offset: number): Entry | undefined {
+    let [low, high] = [0, this.#handedOut.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const entry = this.#handedOut.peekAt(middle)
+      if (entry === undefined || entry.offset === offset) return entry
+      if (entry.offset < offset) low = middle + 1
+      else high = middle
+    }
+    return undefined
   }
 }

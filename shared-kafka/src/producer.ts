@@ -1,8 +1,9 @@
 import rdkafka from 'node-rdkafka'
-import { Backlog, type Pending } from './backlog.js'
+import { Backlog } from './backlog.js'
 import { DeliveryReports } from './delivery-reports.js'
 import { KafkaError } from './errors.js'
 import { atMost, make, open, watch } from './handle.js'
+import { InFlight, type Pending } from './in-flight.js'
 import { producerConfiguration, type Configuration } from './options.js'
 import { encode, toHeaders, type RecordHeaders } from './record.js'
 import type { ClientOptions, Delivery, Headers, OutgoingMessage } from './types.js'
@@ -21,9 +22,10 @@ export class Producer {
   #isOpen = false
   #isClosed = false
   #failure: KafkaError | undefined
-  /** Handed to librdkafka and not acknowledged, oldest first. */
-  #inFlight = new Set<Pending>()
-  #acknowledgedAt = 0
+  readonly #inFlight = new InFlight()
+  /** Since when something has been in flight and nothing acknowledged; brought up to date by `#isSilent`. */
+  #quietSince = 0
+  #isAcknowledged = false
   /** Not handed over yet: the handle is opening, or librdkafka's queue is full. */
   readonly #waiting: Backlog
   #opened: Promise<void> = Promise.resolve()
@@ -54,10 +56,10 @@ export class Producer {
    * Rejects with a KafkaError: ERR__MSG_TIMED_OUT about `message.timeout.ms` after the broker went away,
    * ERR_MSG_SIZE_TOO_LARGE, ERR__INVALID_ARG, …
    */
-  async send ({ messages }: { messages: OutgoingMessage[] }): Promise<Delivery[]> {
+  send ({ messages }: { messages: OutgoingMessage[] }): Promise<Delivery[]> {
     const only = messages.length === 1 ? messages[0] : undefined
-    if (only !== undefined) return [await this.#send(only)]
-    return await Promise.all(messages.map(async message => await this.#send(message)))
+    if (only !== undefined) return this.#send(only)
+    return Promise.all(messages.map(message => this.#send(message))).then(all => all.flat())
   }
 
   /** Flushes for at most 4 s, rejects what is left with ERR__DESTROY and frees the handle; 5 s in all. */
@@ -83,8 +85,8 @@ export class Producer {
       if (!this.#inFlight.delete(pending)) return
       if (error) pending.reject(KafkaError.from(error))
       else {
-        this.#acknowledgedAt = performance.now()
-        pending.resolve({ topic, partition, offset })
+        this.#isAcknowledged = true
+        pending.resolve([{ topic, partition, offset }])
       }
       if (this.#waiting.length > 0) this.#drain()
       this.#reports.fetch()
@@ -118,11 +120,11 @@ export class Producer {
     old.disconnect(0)
   }
 
-  #send (message: OutgoingMessage): Promise<Delivery> {
+  #send (message: OutgoingMessage): Promise<Delivery[]> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) throw new KafkaError('ERR__STATE', 'The producer is closed')
       if (this.#failure) throw this.#failure
-      const pending = { message, since: performance.now(), resolve, reject }
+      const pending: Pending = { message, resolve, reject, place: 0 }
       if (!this.#isOpen || this.#waiting.length > 0 || !this.#produce(pending)) this.#waiting.push(pending)
     })
   }
@@ -138,6 +140,7 @@ export class Producer {
       pending.reject(error)
       return true
     }
+    if (this.#inFlight.size === 0) this.#quietSince = performance.now()
     this.#inFlight.add(pending)
     this.#reports.fetch()
     return true
@@ -152,13 +155,13 @@ export class Producer {
   }
 
   #isSilent (): boolean {
-    const [oldest] = this.#inFlight
-    return oldest !== undefined && performance.now() - Math.max(oldest.since, this.#acknowledgedAt) > silentAfterMs
+    const now = performance.now()
+    if (this.#isAcknowledged) this.#quietSince = now
+    this.#isAcknowledged = false
+    return this.#inFlight.size > 0 && now - this.#quietSince > silentAfterMs
   }
 
   #rejectAll (error: KafkaError): void {
-    const all = [...this.#inFlight, ...this.#waiting.take()]
-    this.#inFlight.clear()
-    for (const { reject } of all) reject(error)
+    for (const { reject } of [...this.#inFlight.take(), ...this.#waiting.take()]) reject(error)
   }
 }

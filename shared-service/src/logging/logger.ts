@@ -27,7 +27,26 @@ export function loggerOptions (service: string, level: string, stream: NodeJS.Wr
 function standardOutput (): NodeJS.WritableStream {
   // Not process.stdout: who touches it makes a pipe non-blocking, and a write that finds one full waits 100 ms.
   if (isatty(1)) return pretty({ sync: true, singleLine: true, ignore: 'pid,hostname' })
-  return destination({ dest: 1, sync: false }) as unknown as NodeJS.WritableStream
+  return gathered(destination({ dest: 1, sync: false })) as NodeJS.WritableStream
+}
+
+/**
+ * Hands the lines of one turn of the event loop on as one: what gathers in sonic-boom it counts anew, byte by byte, for
+ * each line (4.2.1), which made ten times the garbage of the line itself.
+ */
+function gathered (out: ReturnType<typeof destination>): unknown {
+  let lines = ''
+  const flush = () => {
+    if (lines !== '') out.write(lines)
+    lines = ''
+  }
+  process.prependListener('exit', flush) // before pino's own last flush
+  return {
+    write (line: string) {
+      if (lines === '') setImmediate(flush)
+      lines += line
+    }
+  }
 }
 
 /** What pino's `redact` does, for three levels; but that copies every line, and this only one that says too much. */

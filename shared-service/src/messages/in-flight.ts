@@ -3,28 +3,47 @@ import type { Message } from 'shared-kafka'
 const stuckAfterMs = 60_000
 const settleMs = 2500
 
-/** The messages that are on their way, oldest first. */
+interface Entry { message: Message, sinceMs: number, place: number }
+
+/**
+ * The messages that are on their way, in no order. An array and no Map, whose tables, once they are old, keep every message
+ * that they ever held alive until the next full collection.
+ */
 export class InFlight {
-  readonly #messages = new Map<Message, { sinceMs: number, done: Promise<void> }>()
+  readonly #all: Entry[] = []
+  #onEmpty = () => {}
 
   add (message: Message, done: Promise<void>): void {
-    this.#messages.set(message, { sinceMs: performance.now(), done })
-    done.finally(() => this.#messages.delete(message))
+    const entry = { message, sinceMs: performance.now(), place: this.#all.length }
+    this.#all.push(entry)
+    done.then(() => this.#remove(entry))
   }
 
   /** `topic[partition]@offset` of the oldest message, if it has been on its way for over 60 s. */
   get stuck (): string | undefined {
-    const [oldest] = this.#messages
-    if (oldest === undefined) return undefined
-    const [{ topic, partition, offset }, { sinceMs }] = oldest
-    return performance.now() - sinceMs > stuckAfterMs ? `${topic}[${partition}]@${offset}` : undefined
+    const tooOld = performance.now() - stuckAfterMs
+    const [oldest] = this.#all.filter(({ sinceMs }) => sinceMs < tooOld).sort((one, other) => one.sinceMs - other.sinceMs)
+    return oldest && `${oldest.message.topic}[${oldest.message.partition}]@${oldest.message.offset}`
   }
 
   /** Waits until none is left, at most 2.5 s. */
   async settled (): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const tooLong = new Promise<void>(resolve => { timer = setTimeout(resolve, settleMs) })
-    await Promise.race([Promise.allSettled([...this.#messages.values()].map(({ done }) => done)), tooLong])
-    clearTimeout(timer)
+    if (this.#all.length === 0) return
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, settleMs)
+      this.#onEmpty = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  #remove ({ place }: Entry): void {
+    const last = this.#all.pop()
+    if (last && last.place !== place) {
+      this.#all[place] = last
+      last.place = place
+    }
+    if (this.#all.length === 0) this.#onEmpty()
   }
 }

@@ -71,7 +71,7 @@ export class MessagePath<Schema extends TSchema> {
     // Messages of one key go one after the other; without a key the subject of the event says what belongs together.
     const done = key === undefined
       ? this.#process(message, decoded, commit)
-      : this.#inOrder.run(key, async () => await this.#process(message, decoded, commit))
+      : this.#inOrder.run(key, () => this.#process(message, decoded, commit))
     this.inFlight.add(message, done)
   }
 
@@ -118,9 +118,9 @@ export class MessagePath<Schema extends TSchema> {
   /** @returns what the event did, or why it cannot be processed */
   async #handle (event: Event<Static<Schema>>, log: FastifyBaseLogger): Promise<Effect | Failure> {
     const { signal } = this.#stop
-    const attempt = async () => await this.#slots.run(async () => {
+    const attempt = () => this.#slots.run(() => {
       signal.throwIfAborted()
-      return await this.#options.handle(event, log)
+      return this.#options.handle(event, log)
     })
     const outcome = await retry(attempt, {
       signal,

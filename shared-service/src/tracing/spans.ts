@@ -20,7 +20,7 @@ type Fail = (errorType: string) => void
 
 /** @returns the push within a span `send <topic>` for each attempt, where an OpenTelemetry SDK is registered */
 export function tracedPush (push: Push): Push {
-  return async row => await inSpan(() => ({
+  return row => inSpan(() => ({
     operation: 'send',
     topic: row.type,
     kind: SpanKind.CLIENT, // the request's span is the producer: what the event carries is its context
@@ -39,8 +39,8 @@ export function tracedPush (push: Push): Push {
 interface Processing { message: Message, eventId: string | undefined, created: SpanContext | undefined, group: string }
 
 /** Runs what is done with a message, with all attempts, within a span `process <topic>`, where an OpenTelemetry SDK is registered. */
-export async function processSpan ({ message, eventId, created, group }: Processing, task: () => Promise<Effect | Failure>): Promise<Effect | Failure> {
-  return await inSpan(() => ({
+export function processSpan ({ message, eventId, created, group }: Processing, task: () => Promise<Effect | Failure>): Promise<Effect | Failure> {
+  return inSpan(() => ({
     operation: 'process',
     topic: message.topic,
     kind: SpanKind.CONSUMER,
@@ -58,11 +58,17 @@ export async function processSpan ({ message, eventId, created, group }: Process
   })
 }
 
-/** @see https://opentelemetry.io/docs/specs/semconv/messaging/kafka/ */
-async function inSpan<Result> (describe: () => SpanOfEvent, task: (fail: Fail) => Promise<Result>): Promise<Result> {
+function inSpan<Result> (describe: () => SpanOfEvent, task: (fail: Fail) => Promise<Result>): Promise<Result> {
   const tracer = sdkTracer()
-  const started = tracer && guarded(() => start(tracer, describe()))
-  if (started === undefined) return await task(() => {})
+  return tracer === undefined ? task(noFail) : inSpanOf(tracer, describe, task)
+}
+
+const noFail = () => {}
+
+/** @see https://opentelemetry.io/docs/specs/semconv/messaging/kafka/ */
+async function inSpanOf<Result> (tracer: Tracer, describe: () => SpanOfEvent, task: (fail: Fail) => Promise<Result>): Promise<Result> {
+  const started = guarded(() => start(tracer, describe()))
+  if (started === undefined) return await task(noFail)
   const { span, parent } = started
   try {
     return await context.with(trace.setSpan(parent, span), task, undefined, (type: string) => guarded(() => {

@@ -10,7 +10,7 @@ export const userRegisterConsumer: FastifyPluginAsync = async (app) => {
 
   app.kafka.on(userRegister.name, app.messages.follow({
     topic: userRegister,
-    atOnce: 1000, // they are stored in groups
+    atOnce: 250, // as many as are handed out: they are stored in groups
     async handle (event, log) {
       const { isSeen, isCreated } = await storeProfile(event)
       if (isSeen) {
