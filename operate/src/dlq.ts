@@ -8,7 +8,11 @@ import { show } from './show.js'
 import { connection, openSource } from './source.js'
 
 // Somebody who has seen enough, such as `head`, is no error.
-process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? exitCodes.done : exitCodes.failed))
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(exitCodes.done)
+  output.note(`The output cannot be written: ${error.message}`)
+  process.exit(exitCodes.failed)
+})
 
 const away = new Set(['ERR__TRANSPORT', 'ERR__TIMED_OUT', 'ERR__MSG_TIMED_OUT', 'ERR__ALL_BROKERS_DOWN', 'ERR__RESOLVE'])
 

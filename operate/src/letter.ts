@@ -14,6 +14,8 @@ export interface Letter {
   origin: { topic: string, partition: number, offset: number, time: number }
   /** What was left out, because the broker would not take the letter whole. */
   cut: 'nothing' | 'headers' | 'value'
+  /** How many of its headers no client could carry on: they are not text. */
+  droppedHeaders: number
   /** The message's own. */
   headers: StoredMessage['headers']
   record: StoredMessage
@@ -50,6 +52,7 @@ export function readLetter (record: StoredMessage): Letter | Foreign {
   }
   const cut = about.get('dlq.cut') ?? 'nothing'
   if (cut !== 'nothing' && cut !== 'headers' && cut !== 'value') return foreign('header dlq.cut is neither headers nor value')
+  if (!isCount(about.get('dlq.headers.dropped') ?? '0')) return foreign('header dlq.headers.dropped is not what a dead letter has there')
   return {
     isLetter: true,
     id,
@@ -64,6 +67,7 @@ export function readLetter (record: StoredMessage): Letter | Foreign {
       time: Number(text('dlq.timestamp'))
     },
     cut,
+    droppedHeaders: Number(about.get('dlq.headers.dropped') ?? 0),
     headers: entries.filter(([name]) => !name.startsWith('dlq.')).map(([name, bytes]) => ({ [name]: bytes })),
     record
   }

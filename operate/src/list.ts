@@ -29,8 +29,8 @@ export async function list ({ reader, topics, topic }: Source, json: boolean, ou
 export function listJson (item: Letter | Foreign, isReplayed: boolean) {
   const { id: letter, record: { key } } = item
   if (!item.isLetter) return { letter, state: 'foreign', error: item.why, key: toJson(key) }
-  const { reason, error, attempts, group, origin, cut } = item
-  return { letter, state: stateOf(isReplayed), reason, error, attempts, group, origin: { ...origin, time: timeOf(origin.time) }, cut, key: toJson(key) }
+  const { reason, error, attempts, group, origin, cut, droppedHeaders } = item
+  return { letter, state: stateOf(isReplayed), reason, error, attempts, group, origin: { ...origin, time: timeOf(origin.time) }, cut, droppedHeaders, key: toJson(key) }
 }
 
 export function listRow (item: Letter | Foreign, isReplayed: boolean): string {

@@ -24,10 +24,12 @@ export class Report {
     this.#replayed++
     const again = this.#style.isAgain(letter)
     const withoutHeaders = letter.cut === 'headers'
+    const { droppedHeaders } = letter
     const result = `${this.#style.dryRun ? 'would be ' : ''}replayed`
     const text = `${letter.id} ${result} to ${to ? place(to) : letter.origin.topic}` +
-      `${again ? ', once more' : ''}${withoutHeaders ? ', without its headers, which were cut' : ''}`
-    await this.#line({ letter: letter.id, result, to: to ?? { topic: letter.origin.topic }, again, withoutHeaders }, text)
+      `${again ? ', once more' : ''}${withoutHeaders ? ', without its headers, which were cut' : ''}` +
+      (droppedHeaders === 0 ? '' : `, without ${count(droppedHeaders, 'header')} of it that ${droppedHeaders === 1 ? 'is' : 'are'} not text`)
+    await this.#line({ letter: letter.id, result, to: to ?? { topic: letter.origin.topic }, again, withoutHeaders, droppedHeaders }, text)
   }
 
   async failed (letter: string, error: string): Promise<void> {

@@ -30,7 +30,7 @@ export function showText (item: Letter | Foreign, isReplayed: boolean, topic: st
         ['attempts', String(item.attempts)],
         ['group', item.group ?? '-'],
         ['origin', `${place(item.origin)}${item.origin.time < 0 ? '' : `, ${timeOf(item.origin.time)}`}`],
-        ['cut', item.cut]
+        ['cut', item.droppedHeaders === 0 ? item.cut : `${item.cut}; headers that are not text: ${item.droppedHeaders} dropped`]
       ]
     : [['record', `${item.id} of ${topic}, no dead letter: ${item.why}`]]
   const headers = headersOf(item)

@@ -42,6 +42,10 @@ describe('a record is no dead letter', () => {
     expect(readLetter({ ...stored(), headers: [...without(name), ...bytes({ [name]: text })] })).toMatchObject({ isLetter: false, why: `header ${name} is not what a dead letter has there` })
   })
 
+  test('with a count of dropped headers that is none', () => {
+    expect(readLetter({ ...stored(), headers: [...stored().headers, ...bytes({ 'dlq.headers.dropped': 'two' })] })).toMatchObject({ isLetter: false })
+  })
+
   test('with a cut that nobody knows', () => {
     expect(readLetter({ ...stored(), headers: [...stored().headers, ...bytes({ 'dlq.cut': 'key' })] })).toMatchObject({ isLetter: false })
   })

@@ -24,6 +24,7 @@ test('the JSON of a row has the same, its key whole and in a form that loses not
     group: 'mailer',
     origin: { topic: 'user_register', partition: 2, offset: 41, time: '2026-11-21T02:45:25.631Z' },
     cut: 'nothing',
+    droppedHeaders: 0,
     key: { text: 'key' }
   })
   expect(listJson(readLetter(stored(message({ key: Buffer.from([255]) }))), false)).toMatchObject({ key: { base64: '/w==' } })
@@ -36,6 +37,12 @@ test('a row is one line that does nothing to a terminal, whatever the key is', (
   expect(row(Buffer.from([0, 255, 1]))).toContain('  0x00ff01  ')
   expect(row(Buffer.from('a'.repeat(1_000_000))).length).toBeLessThan(200)
   expect(row(null)).toContain('  -  ')
+})
+
+test('headers that no client could carry on are counted', () => {
+  const letter = readLetter(stored(message({ headers: [{ a: Buffer.from('1') }, { b: Buffer.from([255]) }, { c: Buffer.from('x\0') }] })))
+  expect(letter).toMatchObject({ droppedHeaders: 2, headers: [{ a: Buffer.from('1') }] })
+  expect(showText(letter, false, 't')).toContain('\ncut       nothing; headers that are not text: 2 dropped\n')
 })
 
 test('a letter is shown with its headers and its text', () => {

@@ -40,6 +40,12 @@ export class Assignment {
     return [...this.#held.values()].map(({ topic, partition }) => ({ topic, partition }))
   }
 
+  /** The next offset to be read of each partition, as far as one is known. */
+  get positions (): Record<string, number> {
+    const positions = this.#tell(() => this.#handle.position(this.partitions)) ?? []
+    return Object.fromEntries(positions.filter(({ offset }) => offset !== undefined).map(at => [nameOf(at), Number(at.offset)]))
+  }
+
   /** How many more messages may be fetched. */
   get room (): number {
     let fetched = 0
@@ -163,11 +169,12 @@ export class Assignment {
   }
 
   /** librdkafka refuses what it has lost meanwhile (ERR__STATE): the next assignment puts that right. */
-  #tell (call: () => unknown): void {
+  #tell<Answer> (call: () => Answer): Answer | undefined {
     try {
-      call()
+      return call()
     } catch (cause) {
       this.#logger.info({ err: KafkaError.from(cause) }, 'kafka: the assignment has changed meanwhile')
+      return undefined
     }
   }
 }

@@ -9,6 +9,8 @@ import { ReadErrors } from './read-errors.js'
 import { MessageStream } from './stream.js'
 import type { ClientOptions } from './types.js'
 
+/** What the broker's group coordinator refuses for good: only other settings help. */
+const refusedSettings = new Set(['ERR_INVALID_SESSION_TIMEOUT', 'ERR_INVALID_GROUP_ID'])
 /** How long one look for messages waits, and so how long a watermark waits to be stored, in ms. */
 const consumeTimeoutMs = 100
 
@@ -47,6 +49,7 @@ export class Consumer {
     this.#readErrors = new ReadErrors(options)
     watch(this.#handle, options, {
       fatal: error => this.#fail(error),
+      isClosed: () => this.#isClosed,
       statistics: statistics => {
         this.#membership.check(statistics, this.#assignment.partitions)
         this.#readErrors.check()
@@ -110,7 +113,8 @@ export class Consumer {
       const { error, messages } = await this.#consume(Math.max(1, this.#assignment.room))
       this.#assignment.storeOffsets()
       if (error && !this.#isClosed) {
-        this.#readErrors.report(error, this.#handle.subscription())
+        if (refusedSettings.has(error.codeName)) throw error
+        this.#readErrors.report(error, this.#handle.subscription(), this.#assignment.positions)
         await setTimeout(consumeTimeoutMs)
       }
       this.#assignment.push(messages)

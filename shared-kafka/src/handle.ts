@@ -53,16 +53,18 @@ export function newsOnly (): (error: KafkaError) => boolean {
 /** Turns a handle's events into log lines and state: a broker that is away is one line, not one a second. */
 export function watch (handle: Handle, { logger = silent, onState, onStatistics }: ClientOptions, on: {
   statistics?: (statistics: Statistics) => void
-  /** Whether the broker does not answer, although it is connected. */
+  /** Whether nothing is acknowledged, although a broker is connected. */
   isSilent?: () => boolean
+  /** Then the broker's state is nobody's concern any more. */
+  isClosed: () => boolean
   fatal: (error: KafkaError) => void
 }): void {
   let up: boolean | undefined
   const isNews = newsOnly()
-  const broker = (isUp: boolean) => {
-    if (isUp === up) return
-    if (!isUp) logger.warn({}, 'kafka: no broker can be reached')
-    else if (up === false) logger.info({}, 'kafka: a broker can be reached again')
+  const broker = (isUp: boolean, isConnected = isUp) => {
+    if (isUp === up || on.isClosed()) return
+    if (!isUp) logger.warn({}, isConnected ? 'kafka: the broker acknowledges nothing: it does not answer, or the topic is missing' : 'kafka: no broker can be reached')
+    else if (up === false) logger.info({}, 'kafka: the broker answers again')
     up = isUp
     onState?.({ type: isUp ? 'broker-back' : 'broker-away' })
   }
@@ -78,9 +80,10 @@ export function watch (handle: Handle, { logger = silent, onState, onStatistics 
   })
   handle.on('event.stats', ({ message }) => {
     const statistics = JSON.parse(message) as Statistics
-    const isUp = Object.values(statistics.brokers).some(({ state }) => state === 'UP') && !on.isSilent?.()
+    const isConnected = Object.values(statistics.brokers).some(({ state }) => state === 'UP')
+    const isUp = isConnected && !on.isSilent?.()
     // Before the first connection "not yet" is not "away"; librdkafka says ERR__ALL_BROKERS_DOWN where it is.
-    if (isUp || up) broker(isUp)
+    if (isUp || up) broker(isUp, isConnected)
     on.statistics?.(statistics)
     onStatistics?.(statistics)
   })

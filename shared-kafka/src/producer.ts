@@ -93,7 +93,8 @@ export class Producer {
     })
     watch(handle, this.#options, {
       fatal: error => { if (handle === this.#handle) this.#replace(error) },
-      isSilent: () => this.#isSilent()
+      isSilent: () => this.#isSilent(),
+      isClosed: () => this.#isClosed
     })
     this.#opened = open(handle).then(() => {
       this.#isOpen = true

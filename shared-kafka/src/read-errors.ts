@@ -16,12 +16,16 @@ export class ReadErrors {
     this.#options = options
   }
 
-  /** A topic that is missing is looked for every `topic.metadata.refresh.interval.ms`. */
-  report (error: KafkaError, topics: string[]): void {
+  /**
+   * A topic that is missing is looked for every `topic.metadata.refresh.interval.ms`.
+   *
+   * @param positions the next offset of each partition: librdkafka does not say where the error is
+   */
+  report (error: KafkaError, topics: string[], positions: Record<string, number>): void {
     const { logger = silent, onState } = this.#options
     if (!this.#isNews(error)) logger.debug({ err: error }, 'kafka: the same error while consuming')
     else if (error.codeName === 'ERR_UNKNOWN_TOPIC_OR_PART') logger.warn({ topics }, 'kafka: the topic does not exist yet')
-    else logger.warn({ err: error }, 'kafka: error while consuming')
+    else logger.warn({ err: error, positions }, 'kafka: error while consuming')
 
     if (!unreadable.has(error.codeName)) return
     if (this.#unreadableAt === undefined) onState?.({ type: 'unreadable', error })

@@ -90,6 +90,15 @@ test.concurrent('at most 250 messages are handed out without a commit, and membe
   expect(offsets(messages)).toEqual(Array.from({ length: 1600 }, (_, index) => index))
 })
 
+test.concurrent('a session timeout that the broker refuses is a fatal error', async ({ onTestFinished, skip }) => {
+  skip(inject('brokerKind') === 'embedded', 'the embedded broker takes any')
+  const topic = newName('refused')
+  await fill(topic, 1)
+  const { states, ended } = await gather({ onTestFinished, topic, options: { 'session.timeout.ms': 20, 'heartbeat.interval.ms': 10 } })
+  await expect(ended).rejects.toMatchObject({ codeName: 'ERR_INVALID_SESSION_TIMEOUT' })
+  expect(states.at(-1)).toMatchObject({ type: 'fatal' })
+})
+
 test.concurrent('a handler that takes longer than max.poll.interval.ms keeps its partition, and its message does not come again', async ({ onTestFinished }) => {
   const topic = newName('slow')
   await fill(topic, 1)

@@ -98,6 +98,19 @@ test('a broker that is connected and does not answer is away, too', async () => 
   await vi.waitFor(() => expect(states.at(-1)).toEqual({ type: 'broker-back' }), 20_000)
 })
 
+test('a producer that closes while the broker does not answer never says that it is back', async () => {
+  const broker = await newBroker()
+  const { producer, states, has } = newProducer({ bootstrapBrokers: [broker.brokers] })
+  const topic = newName('closed')
+  await producer.send({ messages: [{ topic, value: 'before' }] })
+  await pauseProcess(broker.pid)
+  const error = failure(producer.send({ messages: [{ topic, value: 'held' }] }))
+  await has('broker-away')
+  await producer.close()
+  expect(await error).toMatchObject({ codeName: 'ERR__DESTROY' })
+  expect(states.at(-1)).toEqual({ type: 'broker-away' })
+})
+
 test('a broker never seen: rejects after message.timeout.ms, and closes at once', async () => {
   const { producer, has } = newProducer({ bootstrapBrokers: ['127.0.0.1:1'], 'message.timeout.ms': 1000 })
   expect(await failure(producer.send({ messages: [{ topic: 'x', value: 'x' }] }))).toMatchObject({ codeName: 'ERR__MSG_TIMED_OUT' })

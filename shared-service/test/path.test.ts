@@ -78,7 +78,8 @@ describe('a message', () => {
       value: taken.value,
       headers: [
         { kept: 'yes' }, { 'dlq.reason': reason }, { 'dlq.error': expect.any(String) }, { 'dlq.attempts': '0' },
-        { 'dlq.group': 'profile-service' }, { 'dlq.topic': 'user_register' }, { 'dlq.partition': '1' }, { 'dlq.offset': '7' }, { 'dlq.timestamp': '5' }
+        { 'dlq.group': 'profile-service' }, { 'dlq.topic': 'user_register' }, { 'dlq.partition': '1' }, { 'dlq.offset': '7' }, { 'dlq.timestamp': '5' },
+        { 'dlq.headers.dropped': '3' }
       ]
     })
   })
@@ -121,6 +122,14 @@ describe('a message', () => {
     await vi.advanceTimersByTimeAsync(5000)
     expect(steps).toEqual([`handle ${example.id}`, 'commit'])
     expect(sendDeadLetter).not.toHaveBeenCalled()
+  })
+
+  test('that waits for a dependency is named in the log', async () => {
+    const warn = vi.spyOn(log, 'warn')
+    const { take } = pathOf(async () => { throw away })
+    take(message())
+    await settle()
+    expect(warn).toHaveBeenCalledWith(expect.objectContaining({ topic: 'user_register', partition: 1, offset: 7, eventId: example.id, failures: 1 }), 'what the handler depends on: away, trying again')
   })
 
   test('stays uncommitted until its dead letter is acknowledged, however long that takes', async () => {

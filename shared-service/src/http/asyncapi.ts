@@ -28,7 +28,8 @@ const deadLetterHeaders = Type.Object({
   'dlq.partition': Type.String(),
   'dlq.offset': Type.String(),
   'dlq.timestamp': Type.String({ description: 'of the message, in ms since 1970' }),
-  'dlq.cut': Type.Optional(Type.String({ enum: ['headers', 'value'], description: 'left out, because the broker refused the letter for its size' }))
+  'dlq.cut': Type.Optional(Type.String({ enum: ['headers', 'value'], description: 'left out, because the broker refused the letter for its size' })),
+  'dlq.headers.dropped': Type.Optional(Type.String({ description: 'how many headers of the message are not here, because they are not text' }))
 })
 
 /**

@@ -35,6 +35,7 @@ export function deadLetterDeclaration (topic: Topic): TopicDeclaration {
 
 /** The original key and value, byte for byte; what happened and where it came from are headers. */
 export function deadLetter (message: Message, failure: Failure, group: string, cut: Cut = 'nothing'): OutgoingMessage {
+  const { carried, dropped } = ownHeaders(message)
   const about = {
     'dlq.reason': failure.reason,
     'dlq.error': failure.error.slice(0, longestError),
@@ -44,13 +45,14 @@ export function deadLetter (message: Message, failure: Failure, group: string, c
     'dlq.partition': String(message.partition),
     'dlq.offset': String(message.offset),
     'dlq.timestamp': String(message.timestamp),
-    ...(cut === 'nothing' ? {} : { 'dlq.cut': cut })
+    ...(cut === 'nothing' ? {} : { 'dlq.cut': cut }),
+    ...(cut === 'nothing' && dropped > 0 ? { 'dlq.headers.dropped': String(dropped) } : {})
   }
   return {
     topic: deadLetterTopic(message.topic),
     key: message.key,
     value: cut === 'value' ? null : message.value,
-    headers: [...(cut === 'nothing' ? ownHeaders(message) : []), ...Object.entries(about).map(([name, text]) => ({ [name]: text }))]
+    headers: [...(cut === 'nothing' ? carried : []), ...Object.entries(about).map(([name, text]) => ({ [name]: text }))]
   }
 }
 
@@ -58,8 +60,8 @@ export function deadLetter (message: Message, failure: Failure, group: string, c
  * The message's own headers as far as the client can carry them (text without NUL characters), without those of an
  * earlier stay in a dead-letter topic.
  */
-function ownHeaders (message: Message): Headers {
-  return message.headers.flatMap(header => Object.entries(header))
-    .filter(([name, bytes]) => !name.startsWith('dlq.') && !name.includes('\0') && isUtf8(bytes) && !bytes.includes(0))
-    .map(([name, bytes]) => ({ [name]: bytes.toString() }))
+function ownHeaders (message: Message): { carried: Headers, dropped: number } {
+  const own = message.headers.flatMap(header => Object.entries(header)).filter(([name]) => !name.startsWith('dlq.'))
+  const carried = own.filter(([name, bytes]) => !name.includes('\0') && isUtf8(bytes) && !bytes.includes(0))
+  return { carried: carried.map(([name, bytes]) => ({ [name]: bytes.toString() })), dropped: own.length - carried.length }
 }

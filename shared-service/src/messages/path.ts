@@ -97,7 +97,7 @@ export class MessagePath<Schema extends TSchema> {
     try {
       outcome = await processSpan({ message, eventId: event?.id, created, group }, async () => {
         // 3. skip if seen, 4. handle with retry: one step, because the mark and the effect are one transaction
-        const outcome = decoded.ok ? await this.#handle(decoded.event, log) : { ...decoded, attempts: 0 }
+        const outcome = decoded.ok ? await this.#handle(decoded.event, { topic, partition, offset, eventId: decoded.event.id }, log) : { ...decoded, attempts: 0 }
 
         // 5. dead-letter, 6. wait for its acknowledgement
         if (typeof outcome === 'object') await this.#sendDeadLetter(message, outcome, log)
@@ -115,8 +115,11 @@ export class MessagePath<Schema extends TSchema> {
     metrics.ended(outcome, sinceMs, event?.time)
   }
 
-  /** @returns what the event did, or why it cannot be processed */
-  async #handle (event: Event<Static<Schema>>, log: FastifyBaseLogger): Promise<Effect | Failure> {
+  /**
+   * @param held what is named in the log while it waits for a dependency
+   * @returns what the event did, or why it cannot be processed
+   */
+  async #handle (event: Event<Static<Schema>>, held: object, log: FastifyBaseLogger): Promise<Effect | Failure> {
     const { signal } = this.#stop
     const attempt = () => this.#slots.run(() => {
       signal.throwIfAborted()
@@ -124,7 +127,7 @@ export class MessagePath<Schema extends TSchema> {
     })
     const outcome = await retry(attempt, {
       signal,
-      onHold: error => this.#database.failed(error)
+      onHold: error => this.#database.failed(error, held)
     })
     this.#database.recovered()
     if (outcome.ok) return outcome.result ?? 'created'
@@ -146,7 +149,8 @@ export class MessagePath<Schema extends TSchema> {
         log.warn({ reason: failure.reason, why: failure.error, attempts: failure.attempts, deadLetterTopic: record.topic, cut: cuts[cut] }, 'message dead-lettered')
         return
       } catch (error) {
-        this.#deadLetters.failed(error)
+        const { topic, partition, offset } = message
+        this.#deadLetters.failed(error, { topic, partition, offset })
         const isRefused = (error as { retriable?: boolean }).retriable === false
         cut = isRefused ? (cut + 1) % cuts.length : 0
         if (cut === 0) await wait(backoffMs(failures, deadLetterCapMs), this.#stop.signal)

@@ -8,6 +8,9 @@ interface Pushes { labels: Record<string, string>, count: number, duration: { ob
 /** Topics are the code's to choose and errors librdkafka's, of which there are some 150; beyond this they have no name. */
 const mostNames = 200
 
+/** What a push fails with when the broker is away. Its count is there from the start, at 0: of a series that begins at 1 no rate is seen. */
+const usualError = 'ERR__MSG_TIMED_OUT'
+
 /** Counts pushes by topic and outcome. @returns the push that does so */
 export function measuredPush (registry: Registry, push: Push): Push {
   const known = new Map<string, Pushes>()
@@ -34,6 +37,7 @@ export function measuredPush (registry: Registry, push: Push): Push {
     const labels = { messaging_operation_name: 'send', messaging_destination_name: topic, error_type: error }
     const pushes = { labels, count: 0, duration: duration.labels(labels) }
     known.set(name, pushes)
+    if (error === '' && topic !== '_OTHER') pushesOf(topic, usualError)
     return pushes
   }
 
@@ -44,9 +48,10 @@ export function measuredPush (registry: Registry, push: Push): Push {
 
   return async row => {
     const sinceMs = performance.now()
+    const acknowledged = pushesOf(row.type)
     try {
       await push(row)
-      ended(pushesOf(row.type), sinceMs)
+      ended(acknowledged, sinceMs)
     } catch (error) {
       ended(pushesOf(row.type, errorType(error)), sinceMs)
       throw error
