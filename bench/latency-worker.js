@@ -5,6 +5,8 @@ import { answerWith } from './rounds.js'
 // Registers at a steady rate, whatever the answers do, and looks for the profiles of some.
 
 const oneIn = 20
+/** Both services have just started, and compile their code. */
+const warmUpS = 5
 
 answerWith(async ({ user, profile, perSecond, seconds }) => {
   const run = randomUUID().slice(0, 8)
@@ -23,10 +25,10 @@ answerWith(async ({ user, profile, perSecond, seconds }) => {
     for (const deadline = started + 10_000; (await call(`${profile}/profile/${id}`, 'GET')).status !== 200;) {
       if (performance.now() > deadline) { failed++; return }
     }
-    if (number > perSecond) visible.push(performance.now() - started) // the first second warms up
+    if (number > warmUpS * perSecond) visible.push(performance.now() - started)
   }
   const started = performance.now()
-  const total = perSecond * (seconds + 1)
+  const total = perSecond * (seconds + warmUpS)
   await new Promise(resolve => {
     let number = 0
     const timer = setInterval(() => {

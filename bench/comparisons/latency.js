@@ -12,7 +12,7 @@ export async function * compare (bench) {
     progress: bench.progress,
     competitors: [{
       name: 'the pair as shipped',
-      note: 'one registration in 20 is looked for, again and again, until its profile is there',
+      note: 'one registration in 20 is looked for, again and again, until its profile is there; the first 5 s, in which both services compile their code, are left out',
       run: async () => {
         const pair = await openPair(bench)
         try {
