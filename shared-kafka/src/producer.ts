@@ -23,9 +23,9 @@ export class Producer {
   #isClosed = false
   #failure: KafkaError | undefined
   readonly #inFlight = new InFlight()
-  /** Since when something has been in flight and nothing acknowledged; brought up to date by `#isSilent`. */
+  /** Since when something has been in flight and nothing answered; brought up to date by `#isSilent`. */
   #quietSince = 0
-  #isAcknowledged = false
+  #isAnswered = false
   /** Not handed over yet: the handle is opening, or librdkafka's queue is full. */
   readonly #waiting: Backlog
   #opened: Promise<void> = Promise.resolve()
@@ -83,9 +83,12 @@ export class Producer {
     handle.on('delivery-report', (error, { opaque, topic, partition, offset }) => {
       const pending: Pending = opaque
       if (!this.#inFlight.delete(pending)) return
-      if (error) pending.reject(KafkaError.from(error))
-      else {
-        this.#isAcknowledged = true
+      if (error) {
+        const cause = KafkaError.from(error)
+        if (!cause.codeName.startsWith('ERR__')) this.#isAnswered = true // by the broker, with a refusal
+        pending.reject(cause)
+      } else {
+        this.#isAnswered = true
         pending.resolve([{ topic, partition, offset }])
       }
       if (this.#waiting.length > 0) this.#drain()
@@ -157,8 +160,8 @@ export class Producer {
 
   #isSilent (): boolean {
     const now = performance.now()
-    if (this.#isAcknowledged) this.#quietSince = now
-    this.#isAcknowledged = false
+    if (this.#isAnswered) this.#quietSince = now
+    this.#isAnswered = false
     return this.#inFlight.size > 0 && now - this.#quietSince > silentAfterMs
   }
 

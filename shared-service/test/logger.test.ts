@@ -20,12 +20,12 @@ test('neither the plugin\'s lines nor a member called email or payload nor a fai
   expect(lines.length).toBeGreaterThan(2)
 })
 
-test.each(['', 'process.exit(0)', 'throw new Error()'])('the last lines before a process ends are written: %s', async how => {
+test.each(['', 'process.exit(0)', 'throw new Error()', 'log.fatal("four"); process.kill(process.pid, "SIGKILL")'])('the last lines before a process ends are written: %s', async how => {
   const script = `import { createApp } from 'shared-service'
     const { log } = createApp('x', { LOG_LEVEL: 'info' })
     for (const line of ['one', 'two', 'three']) log.info(line)
     ${how}`
   const child = promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], { cwd: import.meta.dirname })
   const { stdout } = await child.catch((failed: { stdout: string }) => failed)
-  expect(stdout.trim().split('\n').map(line => JSON.parse(line).msg)).toEqual(['one', 'two', 'three'])
+  expect(stdout.trim().split('\n').map(line => JSON.parse(line).msg)).toEqual(['one', 'two', 'three', ...how.includes('four') ? ['four'] : []])
 })

@@ -22,9 +22,16 @@ export function loggerOptions (service: string, level: string, stream: NodeJS.Wr
 
 /**
  * A terminal gets each line at once. Elsewhere lines are written in the background, what has gathered during a write with the
- * next one: they cost a busy service half as much, and those of the last milliseconds are lost only by a kill -9.
+ * next one: they cost a busy service half as much, and those of the last turn of the event loop are lost only by a kill -9. One for all loggers of a process.
  */
 function standardOutput (): NodeJS.WritableStream {
+  standard ??= openStandardOutput()
+  return standard
+}
+
+let standard: NodeJS.WritableStream | undefined
+
+function openStandardOutput (): NodeJS.WritableStream {
   // Not process.stdout: who touches it makes a pipe non-blocking, and a write that finds one full waits 100 ms.
   if (isatty(1)) return pretty({ sync: true, singleLine: true, ignore: 'pid,hostname' })
   return gathered(destination({ dest: 1, sync: false })) as NodeJS.WritableStream
@@ -45,6 +52,11 @@ function gathered (out: ReturnType<typeof destination>): unknown {
     write (line: string) {
       if (lines === '') setImmediate(flush)
       lines += line
+    },
+    /** pino calls it after a fatal line. */
+    flushSync () {
+      flush()
+      out.flushSync()
     }
   }
 }

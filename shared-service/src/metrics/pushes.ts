@@ -5,7 +5,7 @@ import { readOnDemand } from './read-on-demand.js'
 
 interface Pushes { labels: Record<string, string>, count: number, duration: { observe: (seconds: number) => void } }
 
-/** Topics are the code's to choose and errors librdkafka's, of which there are some 150; beyond this they have no name. */
+/** Topics are the code's to choose and errors librdkafka's, of which there are some 150, and each topic has two names from the start; beyond this they have none. */
 const mostNames = 200
 
 /** What a push fails with when the broker is away. Its count is there from the start, at 0: of a series that begins at 1 no rate is seen. */
