@@ -1,3 +1,6 @@
+import { spawnSync } from 'node:child_process'
+import { openSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { readArguments } from '../dist/arguments.js'
 import { connection } from '../dist/source.js'
@@ -46,4 +49,10 @@ test.each([undefined, '', 'kafka', 'kafka:', 'a:1;b:2', 'a:1,', 'http://a:1'])('
 
 test.each(['kafka:9092', 'a:1,b:2', '[::1]:9092'])('KAFKA_BROKERS=%s is taken', brokers => {
   expect(connection({ KAFKA_BROKERS: brokers })).toMatchObject({ 'metadata.broker.list': brokers })
+})
+
+test.skipIf(process.platform !== 'linux')('output that cannot be written is said, and is a failure', () => {
+  const script = fileURLToPath(new URL('../dist/dlq.js', import.meta.url))
+  const { status, stderr } = spawnSync(process.execPath, [script, '--help'], { stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'], encoding: 'utf8' })
+  expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^The output cannot be written: ENOSPC/) })
 })

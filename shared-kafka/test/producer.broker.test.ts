@@ -1,5 +1,5 @@
 import rdkafka from 'node-rdkafka'
-import { KafkaError, Producer, startBroker, type ClientOptions, type ClientState } from 'shared-kafka'
+import { KafkaError, Producer, provisionTopics, startBroker, type ClientOptions, type ClientState } from 'shared-kafka'
 import { expect, inject, onTestFinished, test, vi } from 'vitest'
 import { pauseProcess } from '../../test/fixtures/pause-process.js'
 import { newName, read } from '../../test/fixtures/records.js'
@@ -96,6 +96,20 @@ test('a broker that is connected and does not answer is away, too', async () => 
   process.kill(broker.pid, 'SIGCONT')
   expect(await sent).toHaveLength(1)
   await vi.waitFor(() => expect(states.at(-1)).toEqual({ type: 'broker-back' }), 20_000)
+})
+
+test('a broker that refuses whatever it gets is not away', async ({ skip }) => {
+  skip(inject('brokerKind') === 'embedded', 'the embedded broker refuses nothing')
+  const topic = newName('refused')
+  await provisionTopics({ bootstrapBrokers: [inject('kafkaBrokers')] }, [{ name: topic, partitions: 1, config: { 'max.message.bytes': '200' } }], { logger: { debug () {}, info () {}, warn () {}, error () {} } })
+  const { producer, states } = newProducer()
+  // Always some of them under way, for longer than a broker may be silent.
+  const until = performance.now() + 8000
+  const lane = async () => {
+    while (performance.now() < until) expect(await failure(producer.send({ messages: [{ topic, value: 'x'.repeat(1000) }] }))).toMatchObject({ codeName: 'ERR_MSG_SIZE_TOO_LARGE' })
+  }
+  await Promise.all(Array.from({ length: 20 }, lane))
+  expect(states).toEqual([{ type: 'broker-back' }])
 })
 
 test('a producer that closes while the broker does not answer never says that it is back', async () => {
