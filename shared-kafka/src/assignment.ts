@@ -1,21 +1,20 @@
 import type rdkafka from 'node-rdkafka'
 import { KafkaError } from './errors.js'
-import { Partition } from './partition.js'
+import type { Partition } from './partition.js'
+import { nameOf, Partitions, perLook } from './partitions.js'
 import { Progress } from './progress.js'
 import { toMessage } from './record.js'
-import type { Logger, Message } from './types.js'
+import type { Logger, Message, Statistics } from './types.js'
 
-/**
- * Messages handed out without a commit, over all partitions. With more, what belongs to each outlives two collections of
- * the young: with 1,000 the profile service took 30 % more CPU for an event, and a quarter more memory.
- */
-const inFlightLimit = 250
-/** Messages fetched and not handed out yet: the next look goes on beside those that are. */
-const fetchedLimit = 1000
 /** How long messages in flight may hold up a rebalance, in ms. */
 const revokeLimitMs = 5000
 
-const nameOf = ({ topic, partition }: { topic: string, partition: number }) => `${topic} ${partition}`
+/** In statistics, one a second: a request for offsets that is merely slow is not to be disturbed. */
+const askAgainAfter = 5
+/** Never started, or given up and assigned again. */
+const isUnread = (state: string | undefined) => state === 'none' || state === 'stopped'
+
+const toPlace = ({ topic, partition }: Partition) => ({ topic, partition })
 
 /** The partitions that this member of the group holds, from their assignment to the last commit before they are given up. */
 export class Assignment {
@@ -24,10 +23,11 @@ export class Assignment {
   readonly #logger: Logger
   readonly #autoCommit: boolean
   #isCooperative = true
-  #held = new Map<string, Partition>()
-  /** Revoked, and waiting for messages in flight. */
-  #leaving = new Map<string, Partition>()
+  /** Those that are leaving too: revoked, and waiting for messages in flight. */
+  readonly #partitions = new Partitions()
   #isFull = false
+  /** In statistics, one a second. */
+  #unreadFor = 0
   readonly #progress = new Progress()
 
   constructor (handle: rdkafka.KafkaConsumer, logger: Logger, autoCommit: boolean) {
@@ -37,7 +37,7 @@ export class Assignment {
   }
 
   get partitions (): Array<{ topic: string, partition: number }> {
-    return [...this.#held.values()].map(({ topic, partition }) => ({ topic, partition }))
+    return this.#partitions.held.map(toPlace)
   }
 
   /** The next offset to be read of each partition, as far as one is known. */
@@ -46,55 +46,38 @@ export class Assignment {
     return Object.fromEntries(positions.filter(({ offset }) => offset !== undefined).map(at => [nameOf(at), Number(at.offset)]))
   }
 
-  /** How many more messages may be fetched. */
+  /** How many messages the next look may fetch. */
   get room (): number {
-    let fetched = 0
-    for (const held of this.#held.values()) fetched += held.fetched
-    return Math.max(0, fetchedLimit - fetched)
-  }
-
-  get #inFlight (): number {
-    let sum = 0
-    for (const { inFlight } of this.#held.values()) sum += inFlight
-    for (const { inFlight } of this.#leaving.values()) sum += inFlight
-    return sum
+    return this.#partitions.room
   }
 
   add (partitions: rdkafka.TopicPartition[]): void {
     this.#isCooperative = this.#handle.rebalanceProtocol() === 'COOPERATIVE'
-    for (const { topic, partition } of partitions) {
-      const added = new Partition(topic, partition)
-      this.#held.set(nameOf(added), added)
-    }
+    for (const partition of partitions) this.#partitions.add(partition)
     this.#tell(() => this.#isCooperative ? this.#handle.incrementalAssign(partitions) : this.#handle.assign(partitions))
-    this.#logger.info({ added: partitions.map(nameOf), held: this.#held.size }, 'kafka: partitions assigned')
+    this.#logger.info({ added: partitions.map(nameOf), held: this.#partitions.held.length }, 'kafka: partitions assigned')
   }
 
   /** Gives partitions up after their messages in flight are committed, or after 5 s. Until then librdkafka keeps them. */
   async remove (partitions: rdkafka.TopicPartition[]): Promise<void> {
-    for (const name of partitions.map(nameOf)) {
-      const leaving = this.#held.get(name)
-      if (!leaving) continue
-      this.#held.delete(name)
-      leaving.drop()
-      this.#leaving.set(name, leaving)
-    }
-    const leaving = partitions.flatMap(partition => this.#leaving.get(nameOf(partition)) ?? [])
+    const leaving = partitions.flatMap(({ topic, partition }) => this.#partitions.find(topic, partition) ?? [])
+    for (const partition of leaving) partition.leave()
     if (!this.isClosed) await this.#progress.until(() => leaving.every(({ inFlight }) => inFlight === 0), revokeLimitMs)
     this.storeOffsets()
-    for (const name of partitions.map(nameOf)) this.#leaving.delete(name)
+    for (const partition of leaving) this.#partitions.delete(partition)
     // For librdkafka a pause outlasts the assignment.
     if (!this.isClosed) this.#tellOf('resume', leaving.filter(({ paused }) => paused))
     this.#tell(() => this.#isCooperative ? this.#handle.incrementalUnassign(partitions) : this.#handle.unassign())
     this.#progress.made()
-    this.#logger.info({ removed: partitions.map(nameOf), held: this.#held.size }, 'kafka: partitions given up')
+    this.#logger.info({ removed: partitions.map(nameOf), held: this.#partitions.held.length }, 'kafka: partitions given up')
   }
 
   push (messages: rdkafka.Message[]): void {
     for (const message of messages) {
-      const held = this.#held.get(nameOf(message)) // not any more, where it was revoked while librdkafka was asked
-      held?.push(toMessage(message, () => {
-        held.release(message.offset)
+      const partition = this.#partitions.find(message.topic, message.partition)
+      if (partition === undefined || partition.isLeaving) continue // revoked while librdkafka was asked
+      partition.push(toMessage(message, () => {
+        partition.release(message.offset)
         this.#progress.made()
       }))
     }
@@ -102,21 +85,15 @@ export class Assignment {
 
   /** The next message to hand out. */
   take (): Message | undefined {
-    if (this.#inFlight >= inFlightLimit) return undefined
-    for (const partition of this.#held.values()) {
-      const message = partition.take()
-      if (!message) continue
-      if (this.#autoCommit) partition.commit(message.offset)
-      this.#progress.made()
-      return message
-    }
-    return undefined
+    const message = this.#partitions.take()
+    if (!message) return undefined
+    if (this.#autoCommit) this.#partitions.find(message.topic, message.partition)?.commit(message.offset)
+    this.#progress.made()
+    return message
   }
 
   commit (topic: string, partition: number, offset: number): void {
-    const name = nameOf({ topic, partition })
-    const found = this.#held.get(name) ?? this.#leaving.get(name)
-    if (!found?.commit(offset)) {
+    if (!this.#partitions.find(topic, partition)?.commit(offset)) {
       this.#logger.info({ topic, partition, offset }, 'kafka: commit dropped, the message is not in flight here')
     }
     this.#progress.made()
@@ -125,8 +102,8 @@ export class Assignment {
   /** Pauses what has reached a bound and resumes what has room again, so that polling, and with it membership, goes on. */
   #pauseAndResume (): void {
     // Only with half of the room free again: a pause throws away what librdkafka has fetched ahead.
-    this.#isFull = this.room < (this.#isFull ? fetchedLimit / 2 : 1)
-    const change = [...this.#held.values()].filter(held => held.paused !== (this.#isFull || held.isFarAhead))
+    this.#isFull = this.room < (this.#isFull ? perLook : 1)
+    const change = this.#partitions.held.filter(held => held.paused !== (this.#isFull || held.isFarAhead))
     this.#tellOf('pause', change.filter(({ paused }) => !paused))
     this.#tellOf('resume', change.filter(({ paused }) => paused))
     for (const partition of change) partition.paused = !partition.paused
@@ -137,7 +114,7 @@ export class Assignment {
    * committed: after a committed offset that was out of range, the first one has to be committed by itself.
    */
   storeOffsets (): void {
-    const moved = this.#all().flatMap(held => {
+    const moved = this.#partitions.all.flatMap(held => {
       const watermark = held.takeWatermark()
       return watermark === undefined ? [] : [{ topic: held.topic, partition: held.partition, ...watermark }]
     })
@@ -147,25 +124,43 @@ export class Assignment {
   }
 
   /**
-   * Before polling: waits up to a second for half of the room, so that a look is worth its while. Where there is none by
-   * then, pauses, which is dear.
+   * Before polling: waits up to a second for the room of a whole look, so that it is worth its while. Where there is none
+   * by then, pauses, which is dear.
    */
   async roomOrPause (): Promise<void> {
-    if (!this.#isFull) await this.#progress.until(() => this.room >= fetchedLimit / 2, 1000)
+    if (!this.#isFull) await this.#progress.until(() => this.room === perLook, 1000)
     this.#pauseAndResume()
+  }
+
+  /**
+   * To be told of each statistics. Assigns once more what has not been read for 5 s, since librdkafka may never read it:
+   * where the group's coordinator moves just when it is asked for the committed offsets, it is not asked again
+   * (librdkafka's issue 5586).
+   */
+  askAgain ({ cgrp, topics }: Statistics): void {
+    const { held, all } = this.#partitions
+    const unread = held.filter(({ topic, partition }) => isUnread(topics[topic]?.partitions[partition]?.fetch_state)).map(toPlace)
+    // Those of an eager assignment are asked for together, and cannot be assigned apart from each other.
+    const canAsk = unread.length > 0 && (this.#isCooperative || unread.length === held.length)
+    const isSteady = cgrp?.join_state === 'steady' && held.length === all.length
+    this.#unreadFor = canAsk && isSteady ? this.#unreadFor + 1 : 0
+    if (this.#unreadFor < askAgainAfter) return
+    this.#unreadFor = 0
+    this.#logger.info({ unread: unread.map(nameOf) }, 'kafka: committed offsets are asked for again')
+    if (!this.#isCooperative) this.#tell(() => this.#handle.assign(unread))
+    else {
+      this.#tell(() => this.#handle.incrementalUnassign(unread))
+      this.#tell(() => this.#handle.incrementalAssign(unread))
+    }
   }
 
   /** Resolves when no message is in flight any more, at the latest after `limitMs`. */
   async finished (limitMs: number): Promise<void> {
-    await this.#progress.until(() => this.#all().every(({ inFlight }) => inFlight === 0), limitMs)
-  }
-
-  #all (): Partition[] {
-    return [...this.#held.values(), ...this.#leaving.values()]
+    await this.#progress.until(() => this.#partitions.inFlight === 0, limitMs)
   }
 
   #tellOf (verb: 'pause' | 'resume', partitions: Partition[]): void {
-    if (partitions.length > 0) this.#tell(() => this.#handle[verb](partitions.map(({ topic, partition }) => ({ topic, partition }))))
+    if (partitions.length > 0) this.#tell(() => this.#handle[verb](partitions.map(toPlace)))
   }
 
   /** librdkafka refuses what it has lost meanwhile (ERR__STATE): the next assignment puts that right. */

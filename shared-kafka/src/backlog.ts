@@ -1,14 +1,25 @@
+import Denque from 'denque'
 import { KafkaError } from './errors.js'
 import type { Pending } from './in-flight.js'
 
-/** Messages that librdkafka has no room for yet, in the order they came. */
+/** What is held back for a larger request goes after this long at the latest: a partition without a leader delays others by no more. */
+const heldForMs = 10
+
+/** Messages not handed to librdkafka yet, in the order they came. What comes in one turn of the event loop goes at its end. */
 export class Backlog {
   readonly #limitMs: number
-  #waiting: Array<{ pending: Pending, since: number }> = []
+  readonly #on: { isHeld: () => boolean, take: (pending: Pending) => boolean, taken: () => void }
+  readonly #waiting = new Denque<{ pending: Pending, since: number }>()
+  #turn: NodeJS.Immediate | undefined
+  #held: NodeJS.Timeout | undefined
 
-  /** @param limitMs how long a message may wait here */
-  constructor (limitMs: number) {
+  /**
+   * @param limitMs how long a message may wait here
+   * @param on `isHeld`: whether to wait for more; `take`: hands a message over, false where there is no room; `taken`: after a group
+   */
+  constructor (limitMs: number, on: { isHeld: () => boolean, take: (pending: Pending) => boolean, taken: () => void }) {
     this.#limitMs = limitMs
+    this.#on = on
   }
 
   get length (): number {
@@ -17,23 +28,40 @@ export class Backlog {
 
   push (pending: Pending): void {
     this.#waiting.push({ pending, since: performance.now() })
+    this.wake()
   }
 
-  /** Hands messages over, oldest first, until one is not taken. */
-  drain (take: (pending: Pending) => boolean): void {
-    while (this.#waiting[0] && take(this.#waiting[0].pending)) this.#waiting.shift()
+  /** To be called whenever there may be room, or when less is in flight. */
+  wake (): void {
+    if (this.#waiting.length === 0) return
+    this.#turn ??= setImmediate(() => {
+      this.#turn = undefined
+      if (this.#on.isHeld()) this.#held ??= setTimeout(() => this.#handOver(), heldForMs)
+      else this.#handOver()
+    })
   }
 
   /** Ends what has waited for too long. */
   expire (): void {
     const dueAt = performance.now() - this.#limitMs
-    while (this.#waiting[0] && this.#waiting[0].since < dueAt) {
-      this.#waiting.shift()?.pending.reject(new KafkaError('ERR__MSG_TIMED_OUT', 'No room in the local queue'))
+    for (let first = this.#waiting.peekFront(); first && first.since < dueAt; first = this.#waiting.peekFront()) {
+      this.#waiting.shift()
+      first.pending.reject(new KafkaError('ERR__MSG_TIMED_OUT', 'No room in the local queue'))
     }
+    this.wake() // what comes next may be smaller
   }
 
   /** Empties it. */
   take (): Pending[] {
-    return this.#waiting.splice(0).map(({ pending }) => pending)
+    const all = this.#waiting.toArray().map(({ pending }) => pending)
+    this.#waiting.clear()
+    return all
+  }
+
+  #handOver (): void {
+    clearTimeout(this.#held)
+    this.#held = undefined
+    for (let first = this.#waiting.peekFront(); first && this.#on.take(first.pending); first = this.#waiting.peekFront()) this.#waiting.shift()
+    this.#on.taken()
   }
 }

@@ -1,7 +1,7 @@
 import type rdkafka from 'node-rdkafka'
 
 /** Up to here reports come through `flush`; above, linger and batching are worth more than the first millisecond. */
-const flushUpTo = 128
+export const flushUpTo = 128
 
 /**
  * Fetches delivery reports, which arrive only when somebody polls: with few messages in flight by a `flush` that waits

@@ -7,6 +7,12 @@ type Handle = rdkafka.Client<rdkafka.KafkaClientEvents>
 /** Errors of a broker that cannot be reached, which librdkafka gets over by itself. */
 export const away = new Set(['ERR__ALL_BROKERS_DOWN', 'ERR__TRANSPORT', 'ERR__RESOLVE', 'ERR__TIMED_OUT'])
 const repeatAfterMs = 10_000
+/**
+ * So many statistics in a row without a broker. A broker that has itself lost its cluster names none, and librdkafka
+ * forgets those that it is not named, at times its bootstrap servers with them: then it never asks anybody again (its
+ * issue 5301).
+ */
+const forgottenAfter = 3
 
 export const silent: Logger = { debug () {}, info () {}, warn () {}, error () {} }
 
@@ -58,8 +64,11 @@ export function watch (handle: Handle, { logger = silent, onState, onStatistics 
   /** Then the broker's state is nobody's concern any more. */
   isClosed: () => boolean
   fatal: (error: KafkaError) => void
+  /** It knows no broker any more, and will never find one. */
+  forgotten: (error: KafkaError) => void
 }): void {
   let up: boolean | undefined
+  let withoutBrokers = 0
   const isNews = newsOnly()
   const broker = (isUp: boolean, isConnected = isUp) => {
     if (isUp === up || on.isClosed()) return
@@ -80,11 +89,14 @@ export function watch (handle: Handle, { logger = silent, onState, onStatistics 
   })
   handle.on('event.stats', ({ message }) => {
     const statistics = JSON.parse(message) as Statistics
-    const isConnected = Object.values(statistics.brokers).some(({ state }) => state === 'UP')
+    const brokers = Object.values(statistics.brokers)
+    const isConnected = brokers.some(({ state }) => state === 'UP')
     const isUp = isConnected && !on.isSilent?.()
     // Before the first connection "not yet" is not "away"; librdkafka says ERR__ALL_BROKERS_DOWN where it is.
     if (isUp || up) broker(isUp, isConnected)
     on.statistics?.(statistics)
-    onStatistics?.(statistics)
+    if (!on.isClosed()) onStatistics?.(statistics)
+    withoutBrokers = brokers.every(({ source }) => source === 'logical' || source === 'internal') ? withoutBrokers + 1 : 0
+    if (withoutBrokers === forgottenAfter) on.forgotten(new KafkaError('ERR__ALL_BROKERS_DOWN', 'librdkafka knows no broker any more'))
   })
 }

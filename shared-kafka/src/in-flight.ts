@@ -1,6 +1,9 @@
 import type { KafkaError } from './errors.js'
 import type { Delivery, OutgoingMessage } from './types.js'
 
+/** Nothing answered for this long, with something in flight: a broker that is connected and does not answer. */
+const silentAfterMs = 5000
+
 /** A message on its way, and whom to tell what became of it. */
 export interface Pending {
   readonly message: OutgoingMessage
@@ -16,12 +19,16 @@ export interface Pending {
  */
 export class InFlight {
   #all: Pending[] = []
+  /** Since when something has been in flight and nothing answered; brought up to date by `isUnanswered`. */
+  #quietSince = 0
+  #isAnswered = false
 
   get size (): number {
     return this.#all.length
   }
 
   add (pending: Pending): void {
+    if (this.#all.length === 0) this.#quietSince = performance.now()
     pending.place = this.#all.push(pending) - 1
   }
 
@@ -33,6 +40,19 @@ export class InFlight {
     last.place = pending.place
     this.#all.pop()
     return true
+  }
+
+  /** To be told whenever the broker has acknowledged or refused one. */
+  answered (): void {
+    this.#isAnswered = true
+  }
+
+  /** Whether the broker has answered nothing for 5 s, although something was in flight. To be asked now and then. */
+  isUnanswered (): boolean {
+    const now = performance.now()
+    if (this.#isAnswered) this.#quietSince = now
+    this.#isAnswered = false
+    return this.size > 0 && now - this.#quietSince > silentAfterMs
   }
 
   /** Empties it. */

@@ -106,9 +106,7 @@ export function consumerConfiguration (options: ClientOptions): Configuration & 
     // Only what was stored (the watermark) is committed, in the background, and once more when a partition is given up.
     'enable.auto.commit': true,
     'enable.auto.offset.store': false,
-    'auto.commit.interval.ms': global['auto.commit.interval.ms'] ?? 100,
-    // Tells `consume(n)` that a partition has nothing more, so that it does not wait for n messages.
-    'enable.partition.eof': true
+    'auto.commit.interval.ms': global['auto.commit.interval.ms'] ?? 100
   })
   return { ...configuration, autoCommit }
 }

@@ -14,6 +14,7 @@ export class Partition {
   readonly topic: string
   readonly partition: number
   paused = false
+  isLeaving = false
   inFlight = 0
   // Rings, which forget what has left them. Arrays and maps copy themselves as they are filled, and an old copy keeps
   // what was in it alive until the next full collection: each message, with its bytes.
@@ -44,8 +45,9 @@ export class Partition {
     this.#fetched.push(message)
   }
 
-  /** Forgets what was not handed out. */
-  drop (): void {
+  /** Is to be given up: forgets what was not handed out, and takes nothing more. */
+  leave (): void {
+    this.isLeaving = true
     this.#fetched.clear()
   }
 

@@ -1,15 +1,14 @@
-import rdkafka from 'node-rdkafka'
 import { Backlog } from './backlog.js'
-import { DeliveryReports } from './delivery-reports.js'
+import { flushUpTo } from './delivery-reports.js'
 import { KafkaError } from './errors.js'
-import { atMost, make, open, watch } from './handle.js'
 import { InFlight, type Pending } from './in-flight.js'
 import { producerConfiguration, type Configuration } from './options.js'
-import { encode, toHeaders, type RecordHeaders } from './record.js'
+import { ProducerHandle } from './producer-handle.js'
+import { toHeaders, type RecordHeaders } from './record.js'
 import type { ClientOptions, Delivery, Headers, OutgoingMessage } from './types.js'
 
-/** Nothing acknowledged for this long, with something in flight: a broker that is connected and does not answer. */
-const silentAfterMs = 5000
+/** As many requests as librdkafka has under way to a broker (five, with idempotence), less the next one. */
+const fewInFlight = 4
 
 /** A producer on librdkafka, of the shape that @fastify/kafka calls. */
 export class Producer {
@@ -17,18 +16,12 @@ export class Producer {
   readonly #configuration: Configuration
   /** Those that every message gets. */
   readonly #headers: RecordHeaders | undefined
-  #handle: rdkafka.Producer
-  #reports: DeliveryReports
-  #isOpen = false
+  #handle: ProducerHandle
   #isClosed = false
   #failure: KafkaError | undefined
   readonly #inFlight = new InFlight()
-  /** Since when something has been in flight and nothing answered; brought up to date by `#isSilent`. */
-  #quietSince = 0
-  #isAnswered = false
-  /** Not handed over yet: the handle is opening, or librdkafka's queue is full. */
+  /** Not handed over yet: it is gathered, the handle is opening, or librdkafka's queue is full. */
   readonly #waiting: Backlog
-  #opened: Promise<void> = Promise.resolve()
   /** Beside sending: fetches events (a broker gone or back) and ends what has waited for too long. */
   readonly #everySecond: NodeJS.Timeout
 
@@ -40,19 +33,21 @@ export class Producer {
     this.#options = options
     this.#configuration = producerConfiguration(options)
     this.#headers = toHeaders(options.headers)
-    this.#waiting = new Backlog(Number(this.#configuration.topic['message.timeout.ms']) || Infinity)
-    const { handle, reports } = this.#connect()
-    this.#handle = handle
-    this.#reports = reports
+    this.#waiting = new Backlog(Number(this.#configuration.topic['message.timeout.ms']) || Infinity, {
+      isHeld: () => this.#isWorthGathering(),
+      take: pending => this.#handle.isOpen && this.#produce(pending),
+      taken: () => this.#handle.fetchReports()
+    })
+    this.#handle = this.#newHandle()
     this.#everySecond = setInterval(() => {
-      if (this.#isOpen) this.#handle.poll()
+      if (this.#handle.isOpen) this.#handle.poll()
       this.#waiting.expire()
     }, 1000).unref()
   }
 
   /**
    * Sends records; resolves with where each is stored once the broker has acknowledged them all. A full local queue
-   * (`queue.buffering.max.messages`, `.kbytes`) makes the call wait.
+   * (`queue.buffering.max.messages`, `.kbytes`) makes the call wait. Until then buffers belong to the producer.
    * Rejects with a KafkaError: ERR__MSG_TIMED_OUT about `message.timeout.ms` after the broker went away,
    * ERR_MSG_SIZE_TOO_LARGE, ERR__INVALID_ARG, …
    */
@@ -66,62 +61,54 @@ export class Producer {
   async close (): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await this.#opened
+    await this.#handle.opened
     const until = performance.now() + 4000
-    while (this.#inFlight.size + this.#waiting.length > 0 && this.#handle.isConnected() && performance.now() < until) {
-      await new Promise<void>(resolve => this.#handle.flush(100, () => setImmediate(resolve)))
+    while (this.#inFlight.size + this.#waiting.length > 0 && this.#handle.isConnected && performance.now() < until) {
+      await this.#handle.flush(100)
     }
-    this.#reports.stop()
+    this.#handle.stop()
     clearInterval(this.#everySecond)
     this.#rejectAll(new KafkaError('ERR__DESTROY', 'The producer was closed before the broker acknowledged the message'))
-    await atMost(1000, done => this.#handle.isConnected() ? this.#handle.disconnect(0, done) : done())
+    await this.#handle.free()
   }
 
-  #connect (): { handle: rdkafka.Producer, reports: DeliveryReports } {
-    const { global, topic } = this.#configuration
-    const handle = make(() => new rdkafka.Producer({ ...global }, { ...topic }))
-    handle.on('delivery-report', (error, { opaque, topic, partition, offset }) => {
-      const pending: Pending = opaque
-      if (!this.#inFlight.delete(pending)) return
-      if (error) {
-        const cause = KafkaError.from(error)
-        if (!cause.codeName.startsWith('ERR__')) this.#isAnswered = true // by the broker, with a refusal
-        pending.reject(cause)
-      } else {
-        this.#isAnswered = true
-        pending.resolve([{ topic, partition, offset }])
-      }
-      if (this.#waiting.length > 0) this.#drain()
-      this.#reports.fetch()
-    })
-    watch(handle, this.#options, {
+  #newHandle (): ProducerHandle {
+    const handle = new ProducerHandle(this.#configuration, this.#options, {
+      opened: () => this.#waiting.wake(),
+      refused: error => {
+        this.#failure = error
+        this.#rejectAll(error)
+        this.#options.onState?.({ type: 'fatal', error })
+      },
+      acknowledged: (pending, delivery) => {
+        if (!this.#inFlight.delete(pending)) return
+        this.#inFlight.answered()
+        pending.resolve([delivery])
+        this.#waiting.wake()
+      },
+      failed: (pending, error) => {
+        if (!this.#inFlight.delete(pending)) return
+        if (!error.codeName.startsWith('ERR__')) this.#inFlight.answered() // by the broker, with a refusal
+        pending.reject(error)
+        this.#waiting.wake()
+      },
       fatal: error => { if (handle === this.#handle) this.#replace(error) },
-      isSilent: () => this.#isSilent(),
+      inFlight: () => this.#inFlight.size,
+      isSilent: () => this.#inFlight.isUnanswered(),
       isClosed: () => this.#isClosed
     })
-    this.#opened = open(handle).then(() => {
-      this.#isOpen = true
-      this.#drain()
-    }, (error: KafkaError) => {
-      this.#failure = error
-      this.#rejectAll(error)
-      this.#options.onState?.({ type: 'fatal', error })
-    })
-    return { handle, reports: new DeliveryReports(handle, () => this.#inFlight.size) }
+    return handle
   }
 
-  /** After a fatal error (idempotence lost) a handle never sends again: the messages fail, the next ones get a new handle. */
+  /** After a fatal error the messages of a handle fail, and the next ones get a new one. */
   #replace (error: KafkaError): void {
     if (this.#isClosed) return
     const old = this.#handle
-    this.#options.logger?.warn({ err: error }, 'kafka: producer replaced after a fatal error')
-    this.#isOpen = false
-    this.#reports.stop()
+    this.#options.logger?.warn({ err: error }, 'kafka: producer replaced')
+    old.stop()
     this.#rejectAll(error)
-    const { handle, reports } = this.#connect()
-    this.#handle = handle
-    this.#reports = reports
-    old.disconnect(0)
+    this.#handle = this.#newHandle()
+    old.free()
   }
 
   #send (message: OutgoingMessage): Promise<Delivery[]> {
@@ -129,40 +116,35 @@ export class Producer {
       if (this.#isClosed) throw new KafkaError('ERR__STATE', 'The producer is closed')
       if (this.#failure) throw this.#failure
       const pending: Pending = { message, resolve, reject, place: 0 }
-      if (!this.#isOpen || this.#waiting.length > 0 || !this.#produce(pending)) this.#waiting.push(pending)
+      const isAlone = this.#handle.isOpen && this.#inFlight.size + this.#waiting.length === 0
+      if (isAlone && this.#produce(pending)) this.#handle.fetchReports()
+      else this.#waiting.push(pending)
     })
   }
 
-  /** Hands one record to librdkafka. False where its queue is full. */
+  /**
+   * With few in flight none waits. From there on a request costs more than what it carries: messages wait for those in
+   * flight and go together, one request for each partition. With many in flight librdkafka's linger does the same.
+   */
+  #isWorthGathering (): boolean {
+    const { size } = this.#inFlight
+    return size > fewInFlight && size <= flushUpTo
+  }
+
+  /** Hands one message over, or ends it where it is refused. False where there is no room. */
   #produce (pending: Pending): boolean {
-    const { topic, partition, key, value, headers } = pending.message
     try {
-      this.#handle.produce(topic, partition, encode(value), encode(key), undefined, pending, this.#headersOf(headers))
+      if (!this.#handle.produce(pending, this.#headersOf(pending.message.headers))) return false
     } catch (cause) {
-      const error = KafkaError.from(cause)
-      if (error.codeName === 'ERR__QUEUE_FULL') return false
-      pending.reject(error)
+      pending.reject(KafkaError.from(cause))
       return true
     }
-    if (this.#inFlight.size === 0) this.#quietSince = performance.now()
     this.#inFlight.add(pending)
-    this.#reports.fetch()
     return true
   }
 
   #headersOf (headers: Headers | undefined): RecordHeaders | undefined {
     return headers === undefined ? this.#headers : toHeaders([...this.#options.headers ?? [], ...headers])
-  }
-
-  #drain (): void {
-    if (this.#isOpen) this.#waiting.drain(pending => this.#produce(pending))
-  }
-
-  #isSilent (): boolean {
-    const now = performance.now()
-    if (this.#isAnswered) this.#quietSince = now
-    this.#isAnswered = false
-    return this.#inFlight.size > 0 && now - this.#quietSince > silentAfterMs
   }
 
   #rejectAll (error: KafkaError): void {

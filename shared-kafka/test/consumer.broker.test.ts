@@ -1,6 +1,7 @@
 import rdkafka from 'node-rdkafka'
-import { Consumer, Producer, startBroker, type ClientOptions, type ClientState, type Message } from 'shared-kafka'
+import { Consumer, Producer, startBroker, type ClientOptions, type ClientState, type Message, type Statistics } from 'shared-kafka'
 import { expect, inject, test, vi, type TestContext } from 'vitest'
+import { startKafkaProxy } from '../../test/chaos/kafka-proxy.js'
 import { pauseProcess } from '../../test/fixtures/pause-process.js'
 import { committed, newName } from '../../test/fixtures/records.js'
 
@@ -56,6 +57,30 @@ test.concurrent('a new group starts at the earliest message, the next member whe
   await first.consumer.close()
   const second = await gather({ onTestFinished, topic, group: first.group }, commitAll)
   await vi.waitFor(() => expect(offsets(second.messages)).toEqual([3, 4]), deadline)
+})
+
+test.concurrent.for(['cooperative-sticky', 'range'])('where the coordinator moves just when the committed offsets are asked for, they are asked for again (%s)', async (strategy, { onTestFinished }) => {
+  const kafka = await startKafkaProxy(inject('kafkaBrokers'))
+  const topic = newName('moved')
+  await fill(topic, 5)
+  const first = await gather({ onTestFinished, topic }, ({ offset }, commit) => { if (offset < 3) commit() })
+  await vi.waitFor(() => expect(first.messages).toHaveLength(5), deadline)
+  await first.consumer.close()
+  kafka.refuseOffsets(1)
+  const options = { 'partition.assignment.strategy': strategy }
+  const { messages, lines } = await gather({ onTestFinished, topic, group: first.group, brokers: kafka.address, options }, commitAll)
+  await vi.waitFor(() => expect(offsets(messages)).toEqual([3, 4]), deadline)
+  expect(kafka.refusals).toBe(0)
+
+  // The same for a partition that it has read before, lost, and has again.
+  await vi.waitFor(async () => expect(await committed(first.group, topic)).toBe(5), deadline)
+  kafka.set('frozen')
+  await vi.waitFor(() => expect(lines).toContain('kafka: partitions given up'), deadline)
+  kafka.refuseOffsets(1)
+  kafka.set('open')
+  await fill(topic, 1)
+  await vi.waitFor(() => expect(offsets(messages)).toEqual([3, 4, 5]), deadline)
+  expect(kafka.refusals).toBe(0)
 })
 
 test.concurrent('commits out of order reach the broker in the background, up to the first gap', async ({ onTestFinished }) => {
@@ -265,4 +290,63 @@ test.concurrent('what only connecting finds out is a fatal state and rejects con
   })
   await expect(consumer.consume({ topics: ['x'] })).rejects.toMatchObject({ name: 'KafkaError', message: expect.stringMatching(/ssl\.ca\.location/) })
   expect(states).toMatchObject([{ type: 'fatal' }])
+})
+
+// Alone, since it watches the calls of all consumers.
+test('a message is not held back for more to come: whoever waits asks for one, and for many only without waiting', async ({ onTestFinished }) => {
+  const { prototype } = rdkafka.KafkaConsumer as { prototype: any }
+  const { consume } = prototype
+  const topic = newName('at-once')
+  const looks: Array<{ count: number, waitMs: number }> = []
+  const spy = vi.spyOn(prototype, 'consume').mockImplementation(function (this: any, count, ...rest) {
+    if (this.subscription().includes(topic)) looks.push({ count: count as number, waitMs: this._consumeTimeout })
+    return consume.call(this, count, ...rest)
+  })
+  onTestFinished(() => spy.mockRestore())
+  await fill(topic, 4000)
+  const { messages } = await gather({ onTestFinished, topic }, commitAll)
+  await vi.waitFor(() => expect(messages).toHaveLength(4000), deadline)
+  expect(new Set(looks.map(({ count, waitMs }) => `${waitMs > 0 ? 'waits' : 'takes what is there'}: ${count > 1 ? 'many' : 'one'}`)))
+    .toEqual(new Set(['waits: one', 'takes what is there: many']))
+  expect(looks.length).toBeLessThan(2000)
+})
+
+test.concurrent('after a broker has named no brokers for a while, consumer and producer go on', async ({ onTestFinished }) => {
+  const kafka = await startKafkaProxy(inject('kafkaBrokers'))
+  const topic = newName('nameless')
+  await fill(topic, 1)
+  const options = { 'topic.metadata.refresh.interval.ms': 500 }
+  let known: string[] = []
+  const onStatistics = ({ brokers }: Statistics) => { known = Object.values(brokers).map(({ source }) => source) }
+  const { messages } = await gather({ onTestFinished, topic, brokers: kafka.address, options: { ...options, onStatistics } }, commitAll)
+  const producer = new Producer({ bootstrapBrokers: [kafka.address], 'message.timeout.ms': 3000, ...options })
+  onTestFinished(() => producer.close())
+  await producer.send({ messages: [{ topic, partition: 0, value: 'before' }] })
+  await vi.waitFor(() => expect(messages).toHaveLength(2), deadline)
+  kafka.nameBrokers(false)
+  await vi.waitFor(() => expect(known).toEqual(['logical']), deadline)
+  kafka.nameBrokers(true)
+  // Those under way fail with the handle that is given up.
+  await vi.waitFor(() => producer.send({ messages: [{ topic, partition: 0, value: 'after' }] }), deadline)
+  await vi.waitFor(() => expect(messages.map(({ value }) => String(value))).toContain('after'), deadline)
+})
+
+test('a consumer whose librdkafka has forgotten all brokers is replaced by a new member, which starts where the group has committed', async ({ onTestFinished }) => {
+  const connect = vi.spyOn(rdkafka.KafkaConsumer.prototype, 'connect')
+  onTestFinished(() => connect.mockRestore())
+  const topic = newName('forgotten')
+  await fill(topic, 5)
+  let isReplaced = false
+  const { messages, states, lines, group } = await gather({ onTestFinished, topic }, ({ offset }, commit) => { if (offset < 3 || isReplaced) commit() })
+  await vi.waitFor(async () => expect(await committed(group, topic)).toBe(3), deadline)
+  expect(offsets(messages)).toEqual([0, 1, 2, 3, 4])
+  isReplaced = true
+  const [handle] = connect.mock.contexts as rdkafka.KafkaConsumer[]
+  const brokers = { GroupCoordinator: { source: 'logical', state: 'TRY_CONNECT' } }
+  for (let count = 0; count < 3; count++) handle?.emit('event.stats', { message: JSON.stringify({ brokers, topics: {} }) })
+  await vi.waitFor(() => expect(offsets(messages)).toEqual([0, 1, 2, 3, 4, 3, 4]), deadline)
+  await fill(topic, 1)
+  await vi.waitFor(async () => expect(await committed(group, topic)).toBe(6), deadline)
+  expect(lines.filter(line => line === 'kafka: consumer replaced')).toHaveLength(1)
+  expect(states.map(({ type }) => type)).not.toContain('fatal')
 })

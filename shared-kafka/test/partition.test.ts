@@ -89,6 +89,6 @@ test('a watermark that may be below the broker\'s is told apart: the first one, 
 test('what was fetched of a partition that is given up is not handed out', () => {
   const partition = new Partition('t', 0)
   partition.push({ topic: 't', partition: 0, offset: 1, key: null, value: null, headers: [], timestamp: 0, release () {} })
-  partition.drop()
+  partition.leave()
   expect(partition.take()).toBeUndefined()
 })

@@ -1,5 +1,6 @@
+import { setImmediate } from 'node:timers/promises'
 import rdkafka from 'node-rdkafka'
-import { KafkaError, Producer, provisionTopics, startBroker, type ClientOptions, type ClientState } from 'shared-kafka'
+import { KafkaError, Producer, provisionTopics, startBroker, type ClientOptions, type ClientState, type Delivery } from 'shared-kafka'
 import { expect, inject, onTestFinished, test, vi } from 'vitest'
 import { pauseProcess } from '../../test/fixtures/pause-process.js'
 import { newName, read } from '../../test/fixtures/records.js'
@@ -16,6 +17,8 @@ async function newBroker () {
   onTestFinished(() => broker.close())
   return broker
 }
+
+const silent = { debug () {}, info () {}, warn () {}, error () {} }
 
 const failure = (promise: Promise<unknown>) => promise.then(() => undefined, (error: KafkaError) => error)
 
@@ -68,6 +71,36 @@ test('a full local queue makes callers wait, not fail, and keeps the order of a 
   expect((await read(topic, 500)).map(({ value }) => String(value))).toEqual(values)
 })
 
+test('a key keeps its order, however few or many of its records are in flight', async () => {
+  const topic = newName('in-order')
+  const { producer } = newProducer()
+  const sent: Array<Promise<Delivery[]>> = []
+  for (let turn = 0; turn < 300; turn++) {
+    const first = sent.length
+    for (let count = turn % 100 === 50 ? 300 : turn % 12; count >= 0; count--) sent.push(producer.send({ messages: [{ topic, partition: 0, value: 'x' }] }))
+    await (turn % 5 === 0 ? setImmediate() : sent[first])
+  }
+  const offsets = (await Promise.all(sent)).flat().map(({ offset }) => offset)
+  expect(offsets).toEqual(Array.from({ length: offsets.length }, (_, index) => index))
+})
+
+test('records that wait for each other share requests', async () => {
+  const topic = newName('gathered')
+  await provisionTopics({ bootstrapBrokers: [inject('kafkaBrokers')] }, [{ name: topic, partitions: 4, config: {} }], { logger: silent })
+  const seen: number[] = []
+  const { producer } = newProducer({
+    'statistics.interval.ms': 100,
+    onStatistics: ({ brokers }) => seen.push(Object.values(brokers as unknown as Record<string, { req: { Produce: number } }>).reduce((sum, { req }) => sum + req.Produce, 0))
+  })
+  const records = 5000
+  await Promise.all(Array.from({ length: 50 }, async (_, lane) => {
+    for (let count = 0; count < records / 50; count++) await producer.send({ messages: [{ topic, partition: (lane >> count % 5) % 4, value: 'x' }] })
+  }))
+  const before = seen.length
+  await vi.waitFor(() => expect(seen.length).toBeGreaterThan(before + 1), 5000)
+  expect(records / Number(seen.at(-1))).toBeGreaterThan(9)
+})
+
 test('a broker that is away: rejects after message.timeout.ms and not much later, then goes on by itself', async () => {
   const broker = await newBroker()
   const { producer, has } = newProducer({ bootstrapBrokers: [broker.brokers], 'message.timeout.ms': 2000 })
@@ -101,7 +134,7 @@ test('a broker that is connected and does not answer is away, too', async () => 
 test('a broker that refuses whatever it gets is not away', async ({ skip }) => {
   skip(inject('brokerKind') === 'embedded', 'the embedded broker refuses nothing')
   const topic = newName('refused')
-  await provisionTopics({ bootstrapBrokers: [inject('kafkaBrokers')] }, [{ name: topic, partitions: 1, config: { 'max.message.bytes': '200' } }], { logger: { debug () {}, info () {}, warn () {}, error () {} } })
+  await provisionTopics({ bootstrapBrokers: [inject('kafkaBrokers')] }, [{ name: topic, partitions: 1, config: { 'max.message.bytes': '200' } }], { logger: silent })
   const { producer, states } = newProducer()
   // Always some of them under way, for longer than a broker may be silent.
   const until = performance.now() + 8000
@@ -134,14 +167,21 @@ test('a broker never seen: rejects after message.timeout.ms, and closes at once'
   expect(performance.now() - start).toBeLessThan(3000)
 })
 
-test('a producer with a fatal error is replaced by a new handle', async () => {
+const forgetful = { message: JSON.stringify({ brokers: {}, topics: {} }) }
+
+test.for([
+  ['with a fatal error', -150, (handle: rdkafka.Producer) => handle.emit('event.error', { origin: 'local', code: -150, message: 'fatal error' })],
+  ['whose librdkafka has forgotten all brokers', -187, (handle: rdkafka.Producer) => [1, 2, 3].forEach(() => handle.emit('event.stats', forgetful))]
+] as const)('a producer %s is replaced by a new handle', async ([, code, end]) => {
   const connect = vi.spyOn(rdkafka.Producer.prototype, 'connect')
   onTestFinished(() => connect.mockRestore())
   const topic = newName('fatal')
   const { producer } = newProducer()
   await producer.send({ messages: [{ topic, value: 'a' }] })
   const handle = connect.mock.contexts.at(-1) as rdkafka.Producer
-  handle.emit('event.error', { origin: 'local', code: -150, message: 'fatal error' })
+  const underWay = [...Array(100).keys()].map(count => failure(producer.send({ messages: [{ topic, value: `${count}` }] })))
+  end(handle)
+  for (const failed of await Promise.all(underWay)) expect(failed).toMatchObject({ code })
   expect(await producer.send({ messages: [{ topic, value: 'b' }] })).toHaveLength(1)
   expect(connect).toHaveBeenCalledTimes(2)
 })
@@ -156,9 +196,11 @@ test('what only connecting finds out is a fatal state, at once, and names the se
 test('close acknowledges what is under way, and refuses what comes after', async () => {
   const topic = newName('closing')
   const { producer } = newProducer({ 'linger.ms': 500 })
-  const sent = producer.send({ messages: [{ topic, value: 'last' }] })
+  const sent = [...Array(100).keys()].map(count => producer.send({ messages: [{ topic, value: `${count}` }] }))
+  await Promise.race(sent) // the first one, which went alone: others are under way, or held back for a larger request
+  const late = [...Array(100).keys()].map(count => producer.send({ messages: [{ topic, value: `${count}` }] }))
   await producer.close()
-  expect(await sent).toHaveLength(1)
+  expect((await Promise.all([...sent, ...late])).flat()).toHaveLength(200)
   expect(await failure(producer.send({ messages: [{ topic, value: 'late' }] }))).toMatchObject({ codeName: 'ERR__STATE' })
 })
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import rdkafka from 'node-rdkafka'
 import { Producer, provisionTopics, startBroker, type TopicDeclaration } from 'shared-kafka'
 import { expect, inject, onTestFinished, test, vi } from 'vitest'
 import { pauseProcess } from '../../test/fixtures/pause-process.js'
@@ -62,6 +63,23 @@ test('a broker that is away at first is waited for, and one that cannot create t
   process.kill(broker.pid, 'SIGCONT')
   await provided
   expect(lines.at(-1)?.slice(0, 2)).toEqual(['info', 'kafka: the topic cannot be created here, left to the broker'])
+  expect(await provide(topics, broker.brokers)).toEqual([]) // it is there
+})
+
+test('a topic that the embedded broker has not made when it was asked for it is asked for once more', async () => {
+  const broker = await startBroker()
+  onTestFinished(() => broker.close())
+  const name = newName('unmade')
+  const { getMetadata } = rdkafka.Producer.prototype
+  let asked = 0
+  const spy = vi.spyOn(rdkafka.Producer.prototype, 'getMetadata').mockImplementation(function (this: rdkafka.Producer, about, done) {
+    if (about?.topic === name && ++asked === 1) return done?.(null as never, { topics: [{ name, partitions: [] }], brokers: [], orig_broker_id: 1, orig_broker_name: '' })
+    return getMetadata.call(this, about, done)
+  })
+  onTestFinished(() => spy.mockRestore())
+  const topics = [{ name, partitions: 4 }]
+  await provide(topics, broker.brokers)
+  expect(asked).toBe(2)
   expect(await provide(topics, broker.brokers)).toEqual([]) // it is there
 })
 

@@ -1,0 +1,99 @@
+import { beforeEach, expect, test, vi } from 'vitest'
+import { Backlog } from '../dist/backlog.js'
+import type { Pending } from '../dist/in-flight.js'
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  return () => vi.useRealTimers()
+})
+
+const message = (value: string): Pending => ({ message: { topic: 't', value }, resolve () {}, reject () {}, place: 0 })
+
+/** A backlog whose groups can be looked at; `hold` and `room` are its surroundings. */
+function newBacklog () {
+  const groups: string[][] = [[]]
+  const around = { hold: false, room: Infinity }
+  const backlog = new Backlog(1000, {
+    isHeld: () => around.hold,
+    take: ({ message }) => {
+      if (around.room-- <= 0) return false
+      groups.at(-1)?.push(String(message.value))
+      return true
+    },
+    taken: () => { groups.push([]) }
+  })
+  return { backlog, around, groups: () => groups.filter(({ length }) => length > 0) }
+}
+
+test('what comes in one turn of the event loop goes together, in its order', async () => {
+  const { backlog, groups } = newBacklog()
+  for (const value of ['a', 'b', 'c']) backlog.push(message(value))
+  await vi.advanceTimersByTimeAsync(0)
+  backlog.push(message('d'))
+  await vi.advanceTimersByTimeAsync(0)
+  expect(groups()).toEqual([['a', 'b', 'c'], ['d']])
+})
+
+test('what is held goes as soon as it is worth no more waiting', async () => {
+  const { backlog, around, groups } = newBacklog()
+  around.hold = true
+  backlog.push(message('a'))
+  await vi.advanceTimersByTimeAsync(5)
+  backlog.push(message('b'))
+  expect(groups()).toEqual([])
+  around.hold = false
+  backlog.wake()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(groups()).toEqual([['a', 'b']])
+})
+
+test('what is held goes after 10 ms at the latest', async () => {
+  const { backlog, around, groups } = newBacklog()
+  around.hold = true
+  backlog.push(message('a'))
+  await vi.advanceTimersByTimeAsync(8)
+  backlog.push(message('b'))
+  await vi.advanceTimersByTimeAsync(3)
+  expect(groups()).toEqual([['a', 'b']])
+})
+
+test('each group that is held has its own 10 ms', async () => {
+  const { backlog, around, groups } = newBacklog()
+  around.hold = true
+  backlog.push(message('a'))
+  await vi.advanceTimersByTimeAsync(5)
+  around.hold = false
+  backlog.wake()
+  await vi.advanceTimersByTimeAsync(1)
+  around.hold = true
+  backlog.push(message('b'))
+  await vi.advanceTimersByTimeAsync(7)
+  expect(groups()).toEqual([['a']])
+  await vi.advanceTimersByTimeAsync(5)
+  expect(groups()).toEqual([['a'], ['b']])
+})
+
+test('what finds no room stays first', async () => {
+  const { backlog, around, groups } = newBacklog()
+  around.room = 1
+  for (const value of ['a', 'b', 'c']) backlog.push(message(value))
+  await vi.advanceTimersByTimeAsync(0)
+  expect(backlog.length).toBe(2)
+  around.room = Infinity
+  backlog.push(message('d'))
+  await vi.advanceTimersByTimeAsync(0)
+  expect(groups()).toEqual([['a'], ['b', 'c', 'd']])
+})
+
+test('what is behind a message that never finds room goes when that one has waited for too long', async () => {
+  const { backlog, around, groups } = newBacklog()
+  around.room = 0
+  for (const value of ['a', 'b']) {
+    backlog.push(message(value))
+    await vi.advanceTimersByTimeAsync(600)
+  }
+  around.room = Infinity
+  backlog.expire()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(groups()).toEqual([['b']])
+})
