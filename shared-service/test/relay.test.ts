@@ -51,6 +51,32 @@ describe('the relay', () => {
     expect(table.size).toBe(0)
   })
 
+  test('removes under load in groups, and on stopping whatever is left at once', async () => {
+    const { store, table, rows, relay } = start()
+    await passed(0)
+    for (let ms = 0; ms < 100; ms++) {
+      store(row())
+      await passed(1)
+    }
+    expect(rows.remove.mock.calls.length).toBeLessThan(7)
+    await Promise.all([relay.stop(), passed(0)])
+    expect(table.size).toBe(0)
+  })
+
+  test('is not stopped before the row is removed whose push was acknowledged last', async () => {
+    const { store, table, rows, relay } = start()
+    await passed(0)
+    store(row())
+    await passed(0)
+    rows.remove.mockImplementation(async ids => {
+      await new Promise(resolve => setTimeout(resolve, 5))
+      ids.forEach(id => table.delete(id))
+    })
+    const left = relay.stop().then(() => table.size)
+    await passed(10)
+    expect(await left).toBe(0)
+  })
+
   test('sends at its start what a crash has left, of any age', async () => {
     const left = Array.from({ length: 2500 }, () => row())
     const { sent, table, broker } = start(left)

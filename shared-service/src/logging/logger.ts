@@ -53,10 +53,11 @@ function gathered (out: ReturnType<typeof destination>): unknown {
       if (lines === '') setImmediate(flush)
       lines += line
     },
-    /** pino calls it after a fatal line. */
+    /** pino calls it after a fatal line. Not through `out`, which would only start to write. */
     flushSync () {
-      flush()
       out.flushSync()
+      destination({ dest: 1, sync: true }).write(lines)
+      lines = ''
     }
   }
 }

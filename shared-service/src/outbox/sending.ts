@@ -10,6 +10,8 @@ import type { OutboxRow } from './table.js'
 
 const mostAtOnce = 1000
 const removeAtOnce = 1000
+/** Between two removals: a statement and a commit each, for what was acknowledged meanwhile. */
+const removeEveryMs = 25
 
 /** Resolves when the broker has acknowledged the row's message, rejects with a KafkaError. */
 export type Push = (row: OutboxRow) => Promise<unknown>
@@ -54,7 +56,9 @@ export class Sending {
   /** Starts nothing more, and waits up to 1 s for what is on its way. The rest stays in the table. */
   async stop (): Promise<void> {
     this.#stop.abort()
-    const settled = Promise.allSettled(this.#onTheirWay).then(async () => await this.#removeAcked())
+    const settled = Promise.allSettled(this.#onTheirWay)
+      .then(async () => await wait(0)) // then each attempt knows, too
+      .then(async () => await this.#removeAcked())
     await Promise.race([settled, wait(1000)])
   }
 
@@ -108,6 +112,7 @@ export class Sending {
       try {
         await this.#rows.remove(ids)
         this.#onGone(ids)
+        await wait(removeEveryMs, this.#stop.signal).catch(() => {})
       } catch (err) {
         this.#acked.unshift(...ids)
         this.#log.debug({ err }, 'sent events not removed from the outbox yet')

@@ -1,9 +1,11 @@
 import closeWithGrace from 'close-with-grace'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import type { App } from '../http/app.js'
 import type { Settings } from '../settings/settings.js'
 
 /** Starts to listen. @throws one Error that names the settings to change */
 export async function listen (app: App, { HOST, PORT }: Settings): Promise<void> {
+  cleanUpSooner()
   try {
     await app.listen({ host: HOST, port: PORT })
   } catch (cause) {
@@ -23,4 +25,9 @@ export function closeOnSignals (app: App, graceMs: number): void {
     else app.log.info({ signal }, 'closing')
     await app.close()
   })
+}
+
+/** Where memory is plenty, V8 lets up to four times gather of what is in use. Twice makes a busy service no slower. With less memory V8 is strict by itself. */
+function cleanUpSooner (): void {
+  if (getHeapStatistics().heap_size_limit >= 2 ** 31) setFlagsFromString('--heap-growing-percent=100')
 }
