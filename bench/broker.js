@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import rdkafka from 'node-rdkafka'
 import { startBroker } from 'shared-kafka'
+import { inProcess } from './rounds.js'
 
 const run = promisify(execFile)
 const partitions = 4
@@ -13,18 +14,33 @@ const partitions = 4
 /** The Kafka at KAFKA_BROKERS, else one started here (Java and Maven), else the embedded broker. */
 export async function openBroker () {
   const given = process.env['KAFKA_BROKERS']
-  if (given) return { ...about(given), description: `KAFKA_BROKERS (${given})`, isReal: true, close: async () => {} }
+  if (given) return { ...about(given), description: `KAFKA_BROKERS (${given})`, isReal: true, isNew: false, close: async () => {} }
   const control = fileURLToPath(new URL('../.ci/kafka/control', import.meta.url))
   const env = { ...process.env, KAFKA_DIR: fileURLToPath(new URL('../node_modules/.cache/kafka', import.meta.url)) }
   try {
     await run(control, ['start'], { env, timeout: 300_000 })
     const { stdout } = await run(control, ['brokers'], { env })
-    return { ...about(stdout.trim()), description: 'a Kafka of its own', isReal: true, close: async () => { await run(control, ['stop'], { env }) } }
+    return { ...about(stdout.trim()), description: 'a Kafka of its own', isReal: true, isNew: true, close: async () => { await run(control, ['stop'], { env }) } }
   } catch (error) {
     const reason = String(/** @type {{ stderr?: string }} */ (error).stderr).trim()
     const broker = await startBroker()
-    return { ...about(broker.brokers), description: `embedded, which cannot serve @platformatic/kafka (${reason})`, isReal: false, close: broker.close }
+    return { ...about(broker.brokers), description: `embedded, which cannot serve @platformatic/kafka (${reason})`, isReal: false, isNew: false, close: broker.close }
   }
+}
+
+/**
+ * Kafka compiles its code for half a minute: meanwhile it takes twice the CPU for a message, and answers some requests
+ * after 400 ms.
+ *
+ * @param {Broker} broker
+ */
+export async function warmUp ({ brokers, newTopic, deleteTopic }) {
+  const topic = await newTopic()
+  await Promise.all([
+    inProcess('./push-worker.js', { client: 'plain', brokers, topic, inFlight: 16, perSecond: 0, seconds: 30 }),
+    inProcess('./consume-worker.js', { client: 'ours', brokers, topic, group: topic, count: Number.MAX_SAFE_INTEGER, limitMs: 30_000 })
+  ])
+  await deleteTopic(topic)
 }
 
 /** @param {string} brokers */

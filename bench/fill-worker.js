@@ -1,9 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import rdkafka from 'node-rdkafka'
+import { newId } from 'shared-service'
 import { userRegister, userRegisterExample } from 'shared-topics'
 import { answerWith } from './rounds.js'
 
-// Fills a topic with so many events, or with small records where they are not asked for.
+// Fills a topic with so many events, with ids as the user service gives them (in the order of time, which a database's
+// indexes notice), or with small records where no events are asked for.
 
 answerWith(async ({ brokers, topic, count, isEvents = false, from = 0 }) => {
   const producer = new rdkafka.Producer({
@@ -13,10 +14,10 @@ answerWith(async ({ brokers, topic, count, isEvents = false, from = 0 }) => {
   producer.setPollInterval(20)
   const small = Buffer.from(JSON.stringify({ id: '0192f3a4-5b6c-7d8e-9f01-23456789abcd', text: 'x'.repeat(145) }))
   for (let number = 0; number < count;) {
-    const id = randomUUID()
+    const id = newId()
     const username = `fill-${from + number}`
     const value = isEvents
-      ? Buffer.from(JSON.stringify({ ...userRegisterExample, id: randomUUID(), source: userRegister.source, subject: id, data: { id, email: `${username}@example.com`, username } }))
+      ? Buffer.from(JSON.stringify({ ...userRegisterExample, id: newId(), source: userRegister.source, subject: id, data: { id, email: `${username}@example.com`, username } }))
       : small
     try {
       producer.produce(topic, null, value, id)

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { openBroker } from './broker.js'
+import { openBroker, warmUp } from './broker.js'
 import { openPostgres } from './postgres.js'
 import { printTable } from './table.js'
 
@@ -29,6 +29,10 @@ const broker = await openBroker()
 const postgres = await openPostgres()
 say(`broker: ${broker.description}; database: ${postgres.description}; node ${process.version}; ${rounds} rounds, medians`)
 try {
+  if (broker.isNew && !values.quick) {
+    progress('warming up the broker …')
+    await warmUp(broker)
+  }
   for (const name of positionals.length > 0 ? positionals : all) {
     const { compare } = await import(`./comparisons/${name}.js`)
     const bench = { broker, postgres, rounds, isQuick: values.quick, progress, only: values.only }

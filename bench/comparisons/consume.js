@@ -11,7 +11,7 @@ const names = /** @type {const} */ ({
 
 /** Reading what is there, with a commit for every message. @param {import('./bench.js').Bench} bench */
 export async function * compare ({ broker, rounds, isQuick, progress }) {
-  const count = isQuick ? 50_000 : 400_000
+  const count = isQuick ? 50_000 : 1_000_000
   const topic = await broker.newTopic()
   await inProcess('./fill-worker.js', { brokers: broker.brokers, topic, count }, 300)
   yield await takeTurns({
