@@ -92,8 +92,7 @@ test.for(['cut', 'frozen'] as const)('the user service answers 503 within 2 s wh
     return answer
   })
   await profileOf(profile, last.body.user.id)
-  const sent = user.lines.filter(({ msg }) => msg === 'event sent')
-  expect(sent.length).toBe(2)
+  await eventually(() => expect(user.lines.filter(({ msg }) => msg === 'event sent')).toHaveLength(2))
   const client = new pg.Client({ connectionString: users.direct })
   await client.connect()
   cleanUp.push(() => client.end())

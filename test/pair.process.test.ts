@@ -102,7 +102,11 @@ test('the topic holds one CloudEvent for each user, keyed by the user\'s id', as
   const wanted = newUser()
   const { body } = await register(user, wanted)
   await profileOf(profile, body.user.id)
-  const line = profile.lines.find(({ userId }) => userId === body.user.id) as { partition: number, offset: number, eventId: string }
+  const line = await eventually(() => {
+    const line = profile.lines.find(({ userId }) => userId === body.user.id)
+    expect(line).toBeDefined()
+    return line as { partition: number, offset: number, eventId: string }
+  })
   const [record] = await read(userRegister.name, 1, { from: [line] })
   expect(String(record?.key)).toBe(body.user.id)
   expect(headersOf(record ?? {})).toEqual({ 'content-type': 'application/cloudevents+json' })

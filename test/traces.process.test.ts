@@ -22,11 +22,14 @@ test('the lines of both services that are about a registration carry one trace i
   for (const { body } of [told, untold]) await profileOf(profile, body.user.id)
 
   const about = async (id: string) => {
-    const registered = user.lines.find(({ msg, userId }) => msg === 'user registered' && userId === id)
-    const { trace_id: trace, eventId, reqId } = registered ?? {}
+    const { trace_id: trace, eventId, reqId } = await eventually(() => {
+      const registered = user.lines.find(({ msg, userId }) => msg === 'user registered' && userId === id)
+      expect(registered).toBeDefined()
+      return registered ?? {}
+    })
     await eventually(() => expect(user.lines).toContainEqual(expect.objectContaining({ msg: 'event sent', eventId, trace_id: trace })))
     await eventually(() => expect(profile.lines).toContainEqual(expect.objectContaining({ msg: 'profile created', eventId, trace_id: trace })))
-    for (const msg of ['incoming request', 'request completed']) expect(user.lines).toContainEqual(expect.objectContaining({ msg, reqId, trace_id: trace }))
+    for (const msg of ['incoming request', 'request completed']) await eventually(() => expect(user.lines).toContainEqual(expect.objectContaining({ msg, reqId, trace_id: trace })))
     return trace
   }
   expect(await about(told.body.user.id)).toBe(caller)

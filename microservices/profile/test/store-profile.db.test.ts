@@ -23,6 +23,7 @@ beforeAll(async () => {
   database = await newDatabase()
   await migrateDatabase(database.url, fileURLToPath(new URL('../drizzle', import.meta.url)))
   pool = new pg.Pool({ connectionString: database.url })
+  pool.on('error', () => {}) // the database is dropped while the last connections end
   storeProfile = profileStore(pool)
 })
 afterAll(async () => {
@@ -91,18 +92,15 @@ describe('the event of a user who has registered', () => {
 
   test('among others at the same moment: each has its effect, and one that cannot be stored fails alone', async () => {
     const events = Array.from({ length: 40 }, () => registered())
-    const [first, poison] = [registered(), registered({ email: 'a\0@b.c' })]
-    const again = { ...first, data: { ...first.data, id: randomUUID() } }
-    const second = registered({ id: first.data.id })
-    const results = await Promise.allSettled([first, ...events.slice(0, 20), poison, again, ...events.slice(20), second].map(storeProfile))
-    const stored = results.flatMap(result => result.status === 'fulfilled' ? [result.value] : [])
-    expect(stored).toEqual([
-      { isSeen: false, isCreated: true }, ...events.slice(0, 20).map(() => ({ isSeen: false, isCreated: true })),
-      { isSeen: true, isCreated: false }, ...events.slice(20).map(() => ({ isSeen: false, isCreated: true })), { isSeen: false, isCreated: false }
-    ])
-    expect(faultOf((results[21] as PromiseRejectedResult).reason)).toBe('message')
-    expect(await profileOf(again.data.id)).toEqual([])
+    const [twice, poison] = [registered(), registered({ email: 'a\0@b.c' })]
+    const results = await Promise.allSettled([twice, ...events.slice(0, 20), poison, ...events.slice(20), twice].map(storeProfile))
+    const [bad] = results.splice(21, 1) as PromiseRejectedResult[]
+    expect(faultOf(bad?.reason)).toBe('message')
     expect(await marks(poison.id)).toBe(0)
+    const stored = results.map(result => result.status === 'fulfilled' ? result.value : result.reason)
+    expect(stored.slice(1, -1)).toEqual(events.map(() => ({ isSeen: false, isCreated: true })))
+    // Each is stored alone now, on a connection of its own: either of the two may be the first.
+    expect([stored.at(0), stored.at(-1)]).toEqual(expect.arrayContaining([{ isSeen: false, isCreated: true }, { isSeen: true, isCreated: false }]))
   })
 
   test('comes together with another one of the same user, and with itself: the first one counts', async () => {

@@ -26,6 +26,7 @@ beforeAll(async () => {
   // Three replicas that start at once.
   await Promise.all([1, 2, 3].map(async () => await migrateDatabase(database.url, migrations)))
   pool = new pg.Pool({ connectionString: database.url })
+  pool.on('error', () => {}) // the database is dropped while the last connections end
   const store = userStore(pool)
   storeUser = async user => await store(user, traceparent)
 })
