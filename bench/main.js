@@ -10,16 +10,10 @@ import { printTable } from './table.js'
 // The competitors take turns, each round in fresh processes; of the rounds the medians are shown.
 
 const all = /** @type {const} */ (['push', 'consume', 'register', 'latency', 'catchup', 'growth'])
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, rounds: { type: 'string' }, only: { type: 'string' } }
-})
+const { values, positionals } = read()
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 5))
 const unknown = positionals.filter(name => !all.some(known => known === name))
-if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
-  console.error(`npm run bench -- [${all.join('|')} …] [--quick] [--rounds N] [--only <text in a row's title>] [--json]`)
-  process.exit(2)
-}
+if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) usage()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
 
 installPeers()
@@ -53,4 +47,21 @@ function installPeers () {
   console.error('Installing the peers …')
   const { status } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder, stdio: 'inherit' })
   if (status !== 0) process.exit(1)
+}
+
+function read () {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, rounds: { type: 'string' }, only: { type: 'string' } }
+    })
+  } catch {
+    return usage()
+  }
+}
+
+/** @returns {never} */
+function usage () {
+  console.error(`npm run bench -- [${all.join('|')} …] [--quick] [--rounds N] [--only <text in a row's title>] [--json]`)
+  process.exit(2)
 }

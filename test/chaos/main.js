@@ -20,9 +20,7 @@ import { Wire } from './wire.js'
 const settleLimitMs = 180_000
 const startLimitMs = 60_000
 
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '180' }, seed: { type: 'string' }, rate: { type: 'string', default: '20' } } })
-const [seconds, seed, perSecond] = [Number(values.seconds), Number(values.seed ?? randomInt(1_000_000)), Number(values.rate)]
-if (![seconds, seed, perSecond].every(Number.isFinite)) throw new Error('--seconds, --seed and --rate take a number each')
+const { seconds, seed, perSecond } = read()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
 
 const folder = await mkdtemp(join(tmpdir(), `chaos-${seed}-`))
@@ -124,4 +122,14 @@ function report (violations) {
   for (const violation of violations) console.error(`VIOLATION: ${violation}`)
   console.log(violations.length === 0 ? `The promises held (seed ${seed}).` : `${violations.length} violations (seed ${seed}); logs in ${folder}`)
   process.exit(violations.length === 0 ? 0 : 1)
+}
+
+function read () {
+  try {
+    const { values } = parseArgs({ options: { seconds: { type: 'string', default: '180' }, seed: { type: 'string' }, rate: { type: 'string', default: '20' } } })
+    const given = { seconds: Number(values.seconds), seed: Number(values.seed ?? randomInt(1_000_000)), perSecond: Number(values.rate) }
+    if (Object.values(given).every(Number.isFinite)) return given
+  } catch {}
+  console.error('npm run chaos -- [--seconds 180] [--seed <number>] [--rate <registrations a second, 20>]')
+  process.exit(2)
 }
