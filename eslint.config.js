@@ -3,25 +3,36 @@ import neostandard from 'neostandard'
 /**
  * Who may import what: the table in README "Parts", held by the linter.
  *
- * @param {string[]} files
- * @param {string[]} patterns
+ * @param {string} folder
+ * @param {string[]} allowed packages of ours
  * @param {string} message
  */
-const forbid = (files, patterns, message) => ({
-  files,
+const imports = (folder, allowed, message) => ({
+  files: [`${folder}/**`],
   ignores: ['**/test/**'],
-  rules: { 'no-restricted-imports': ['error', { patterns: [{ group: patterns, message }] }] }
+  rules: {
+    'no-restricted-imports': ['error', {
+      patterns: [{
+        group: [
+          '@pair/*', '@pair/*/*', ...allowed.flatMap(name => [`!@pair/${name}`, `!@pair/${name}/*`]),
+          '**/microservices/**', '**/packages/**',
+          ...(folder === 'packages/kafka' ? [] : ['node-rdkafka', 'node-rdkafka/*'])
+        ],
+        message
+      }]
+    }]
+  }
 })
-
-const rdkafka = ['node-rdkafka', 'node-rdkafka/*']
-const services = ['user-service', 'user-service/*', 'profile-service', 'profile-service/*', '**/microservices/**']
 
 export default [
   ...neostandard({ ts: true, ignores: ['**/dist/**', '.data/**'] }),
-  forbid(['shared-topics/**'], [...rdkafka, ...services, 'shared-kafka', 'shared-service', 'operate', 'local'], 'The contract imports nothing of ours.'),
-  forbid(['shared-kafka/**'], [...services, 'shared-topics', 'shared-service', 'operate', 'local'], 'The Kafka client imports nothing of ours.'),
-  forbid(['shared-service/**'], [...rdkafka, ...services, 'operate', 'local'], 'Only shared-kafka talks to librdkafka; nothing shared knows a service.'),
-  forbid(['microservices/**'], [...rdkafka, ...services, 'operate', 'local', 'local/*'], 'Only shared-kafka talks to librdkafka; a service never imports another one.'),
-  forbid(['operate/**'], [...rdkafka, ...services, 'shared-service', 'local'], 'Tools look at the broker, not into services; they import only shared-kafka and shared-topics.'),
-  forbid(['local/**'], [...rdkafka, ...services, 'shared-topics', 'shared-service', 'operate'], 'The launcher starts services as processes; it imports only shared-kafka.')
+  imports('shared-topics', ['events'], 'The contract imports only the envelope.'),
+  imports('packages/events', [], 'The envelope imports nothing of ours.'),
+  imports('packages/kafka', ['kafka'], 'The Kafka client imports nothing of ours.'),
+  imports('packages/service', ['kafka', 'events'], 'Only @pair/kafka talks to librdkafka; nothing shared knows a service.'),
+  imports('microservices/*', ['kafka', 'events', 'service', 'shared-topics'], 'Only @pair/kafka talks to librdkafka; a service never imports another one.'),
+  imports('examples/*/shared-topics', ['events'], 'The contract imports only the envelope.'),
+  imports('examples/*/microservices/*', ['kafka', 'events', 'service', '*-shared-topics'], 'Only @pair/kafka talks to librdkafka; a service never imports another one.'),
+  imports('packages/dlq', ['kafka', 'events', 'shared-topics'], 'Tools look at the broker, not into services.'),
+  imports('packages/dev', ['kafka'], 'The launcher starts services as processes; it imports only @pair/kafka.')
 ]

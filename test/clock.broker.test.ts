@@ -1,6 +1,6 @@
 import rdkafka from 'node-rdkafka'
-import { provisionTopics } from 'shared-kafka'
-import { userRegister } from 'shared-topics'
+import { provisionTopics } from '@pair/kafka'
+import { userRegister } from '@pair/shared-topics'
 import { expect, inject, test } from 'vitest'
 import { newName, read } from './fixtures/records.js'
 

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { deadLetterDeclaration } from 'shared-service'
-import { userRegister } from 'shared-topics'
+import { deadLetterDeclaration } from '@pair/service'
+import { deadLetterTopic } from '@pair/events'
+import { userRegister } from '@pair/shared-topics'
 import { expect, onTestFinished, test } from 'vitest'
+import { startKafkaProxy } from './fixtures/kafka-proxy.js'
 import { commitAsGroup, recreate } from './fixtures/admin.js'
-import { freePort } from './fixtures/free-port.js'
-import { noRealKafka } from './fixtures/real-kafka.js'
+import { freePort } from '@pair/dev'
 import { newName } from './fixtures/records.js'
-import { eventually, isReady, profileOf, register } from './fixtures/services.js'
+import { eventually, isConsuming, profileOf, registered } from './fixtures/services.js'
 import {
-  brokers, connect, expectCommitted, expectOneEffectEach, expectSettled, hold, keepRegistering, kill, newEvent, put, said, start, startPair, startProfile, useBroker, watchLetters
-} from './fixtures/stage.js'
+  brokers, connect, expectCommitted, expectOneEffectEach, expectSettled, hold, isEmbedded, keepRegistering, kill, newEvent, onBroker, prefix, put, said, start, startPair, startProfile, useBroker, watchLetters
+} from './fixtures/harness.js'
 
 // Both services at the moments when a crash, or a message, could cost something.
 
@@ -44,8 +45,7 @@ test('a user service that is killed (-9) between the commit of a registration an
   const { users, user: other, profile, client } = await startPair()
   await kill(other)
   const user = await start('user', users.url, `127.0.0.1:${await freePort()}`) // where no broker is: nothing can be pushed
-  const { status, body } = await eventually(() => register(user))
-  expect(status).toBe(201)
+  const { body } = await registered(user)
   await kill(user)
   expect((await users.client.query('select aggregateid from outbox')).rows).toEqual([{ aggregateid: body.user.id }])
   await start('user', users.url)
@@ -58,7 +58,7 @@ test('a user service that is killed (-9) after a push and before its row is remo
   const { user, users, profile, client } = await startPair()
   await users.client.query(`create function refuse() returns trigger language plpgsql as $$ begin raise 'not now'; end $$;
     create trigger refuse before delete on outbox execute function refuse()`)
-  const { body } = await register(user)
+  const { body } = await registered(user)
   await profileOf(profile, body.user.id)
   await kill(user)
   const { rows } = await users.client.query('select id from outbox')
@@ -87,13 +87,13 @@ test('everything is killed (-9) at once under load and started again: whoever wa
   await eventually(async () => expect((await users.client.query('select 1 from outbox')).rowCount).toBe(0))
 })
 
-test('10,000 users who register while the profile service is down have profiles after its start', { timeout: 300_000 }, async () => {
+test('10,000 users who register while the profile service is down have profiles after its start', async () => {
   const { user, profile, url, client } = await startPair()
   profile.kill('SIGTERM')
   expect(await profile.ended).toBe(0)
   const lanes = Array.from({ length: 20 }, async () => {
     const ids: string[] = []
-    while (ids.length < 500) ids.push((await register(user)).body.user.id)
+    while (ids.length < 500) ids.push((await registered(user)).body.user.id)
     return ids
   })
   const ids = (await Promise.all(lanes)).flat()
@@ -112,7 +112,7 @@ test('poison first, in the middle and last is dead-lettered, the events between 
   expect(await lettersSince()).toEqual(new Map([0, 2, 4].map(index => [`${partition}@${places[index]?.offset}`, 1])))
 })
 
-test('while one handler is stuck other keys go on, nothing is committed past it, and readiness names it after 60 s', { timeout: 180_000 }, async () => {
+test('while one handler is stuck other keys go on, nothing is committed past it, and /health/consuming names it after 60 s', async () => {
   const { profile, url, client } = await startProfile()
   const stuck = newEvent()
   const others = Array.from({ length: 20 }, () => newEvent())
@@ -123,49 +123,47 @@ test('while one handler is stuck other keys go on, nothing is committed past it,
   for (const { subject } of others) await profileOf(profile, subject)
   await expectCommitted(partition, Number(first?.offset))
   await eventually(async () => {
-    const answer = await fetch(`${profile.url}/health/ready`)
-    expect([answer.status, await answer.json()]).toMatchObject([503, { checks: { kafka: `stuck at ${userRegister.name}[${partition}]@${first?.offset}` } }])
-  }, 90_000)
+    const answer = await fetch(`${profile.url}/health/consuming`)
+    expect([answer.status, await answer.json()]).toMatchObject([503, { checks: { kafka: `stuck at ${onBroker(userRegister.name)}[${partition}]@${first?.offset}` } }])
+  }, 240_000)
   await release()
   await expectOneEffectEach(client, [stuck, ...others].map(({ subject }) => subject))
   await expectCommitted(partition, Number(first?.offset) + 21)
-  await eventually(() => isReady(profile))
+  await eventually(() => isConsuming(profile))
 })
 
-test('with a committed offset that is out of range reading starts at the beginning, what was registered meanwhile has a profile, and commits go on', { timeout: 300_000 }, async () => {
-  onTestFinished(async () => { await commitAsGroup(brokers, 0) }) // as the first one, it runs last
+test('with a committed offset that is out of range reading starts at the beginning, what was registered meanwhile has a profile, and commits go on', async () => {
+  onTestFinished(async () => { await commitAsGroup(brokers, 0, prefix) }) // as the first one, it runs last
   const { user, profile, url } = await startPair()
-  await profileOf(profile, (await register(user)).body.user.id)
+  await profileOf(profile, (await registered(user)).body.user.id)
   profile.kill('SIGTERM')
   await profile.ended
-  const partitions = await commitAsGroup(brokers, 1_000_000)
-  const { body } = await register(user)
-  await profileOf(await start('profile', url), body.user.id, 200_000) // behind all that other tests have left there
+  const partitions = await commitAsGroup(brokers, 1_000_000, prefix)
+  const { body } = await registered(user)
+  await profileOf(await start('profile', url), body.user.id, 240_000) // behind all that other tests have left there
   for (const { partition, offset } of await put(...partitions.map(partition => ({ value: newEvent(), partition })))) await expectCommitted(partition, offset + 1)
 })
 
-test('a batch of a codec that the client lacks makes the service unready with the reason, and it goes on by itself when the batch is gone', async ({ skip }) => {
-  skip(noRealKafka !== false, 'needs a Kafka that compresses batches anew')
-  const { name } = userRegister
-  // Said, not left to the default: Kafka 4.1.1 that is started again gives a topic of the same name what was not.
-  const config = { ...userRegister.config, 'compression.type': 'producer' }
-  const { profile } = await startProfile()
-  const kafka = async () => (await (await fetch(`${profile.url}/health/ready`)).json() as { checks: { kafka: string } }).checks.kafka
-  onTestFinished(() => recreate(brokers, name, config))
-  await recreate(brokers, name, { ...config, 'compression.type': 'zstd' })
-  await eventually(() => put({ value: newEvent(), partition }))
-  await eventually(async () => expect(await kafka()).toBe('cannot read a batch: Local: Not implemented'))
-  expect((await fetch(`${profile.url}/health/ready`)).status).toBe(503)
-  await recreate(brokers, name, config)
+test('a batch of a codec that the client lacks stops the service from consuming, with the reason, and it goes on by itself when batches can be read', async () => {
+  const kafka = await startKafkaProxy(brokers)
+  const { profile } = await startProfile(kafka.address)
+  kafka.changeCodec(7) // there are 0 to 4
   const event = newEvent()
-  await eventually(() => put({ value: event, partition }))
+  await put({ value: event, partition })
+  const readiness = async () => {
+    const answer = await fetch(`${profile.url}/health/consuming`)
+    return [answer.status, (await answer.json() as { checks: { kafka: string } }).checks.kafka]
+  }
+  await eventually(async () => expect(await readiness()).toEqual([503, 'cannot read a batch: Local: Not implemented']))
+  kafka.changeCodec(undefined)
   await profileOf(profile, event.subject)
-  await eventually(() => isReady(profile))
+  await eventually(() => isConsuming(profile))
 })
 
 test('a poison message whose dead letter is refused is not committed, the events beside it go on, and it is dead-lettered once that is possible', async ({ skip }) => {
-  skip(noRealKafka !== false, 'needs a Kafka that refuses records on one topic only')
-  const { name, config = {} } = deadLetterDeclaration(userRegister)
+  skip(isEmbedded, 'needs a Kafka that refuses records on one topic only')
+  const { config = {} } = deadLetterDeclaration(userRegister)
+  const name = deadLetterTopic(onBroker(userRegister.name))
   const { profile, client } = await startProfile()
   // What others have left on the topic is dealt with before: its dead letters would be refused as well.
   for (const own of [0, 1, 2, 3]) {

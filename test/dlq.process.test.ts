@@ -1,22 +1,23 @@
 import { randomUUID } from 'node:crypto'
-import { userRegister } from 'shared-topics'
+import { userRegister } from '@pair/shared-topics'
 import { expect, test } from 'vitest'
-import { dlq } from '../operate/test/cli.js'
-import { brokers, expectOneEffectEach, newEvent, put, startProfile, useBroker } from './fixtures/stage.js'
+import { dlq } from '../packages/dlq/test/cli.js'
+import { brokers, expectOneEffectEach, newEvent, onBroker, prefix, put, startProfile, useBroker } from './fixtures/harness.js'
 import { eventually, profileOf } from './fixtures/services.js'
 
 useBroker()
 
 /** The dead letters of these keys; on a broker that was given there are others beside them. */
 async function lettersOf (...keys: string[]) {
-  const { code, json } = await dlq(['list', '--json'], { brokers })
+  const { code, json } = await dlq(['list', '--json'], { brokers, prefix })
   expect(code).toBe(0)
   return json.filter(({ key }) => keys.includes((key as { text?: string } | null)?.text ?? '')) as Array<{ letter: string, state: string, reason: string, attempts: number }>
 }
 
 test('events that failed because of a mistake become profiles when it is mended and they are replayed, once each', async () => {
   const { client, profile } = await startProfile()
-  await client.query('alter table profiles rename column username to mistake')
+  await client.query(`create function mistake() returns trigger language plpgsql as $$ begin raise 'a mistake'; end $$;
+    create trigger mistake before insert on profiles execute function mistake()`)
   const events = [newEvent(), newEvent()]
   const ids = events.map(({ data }) => data.id)
   for (const event of events) await put({ key: event.subject, value: event })
@@ -27,9 +28,9 @@ test('events that failed because of a mistake become profiles when it is mended 
   })
   expect(letters).toEqual(ids.map(() => expect.objectContaining({ state: 'new', reason: 'failed', attempts: 5 })))
 
-  await client.query('alter table profiles rename column mistake to username')
+  await client.query('drop trigger mistake on profiles')
   const places = letters.map(({ letter }) => letter)
-  for (let round = 0; round < 2; round++) expect(await dlq(['replay', ...places], { brokers })).toMatchObject({ code: 0 })
+  for (let round = 0; round < 2; round++) expect(await dlq(['replay', ...places], { brokers, prefix })).toMatchObject({ code: 0 })
   for (const { data } of events) expect(await profileOf(profile, data.id)).toMatchObject({ email: data.email, username: data.username })
   await eventually(() => expect(profile.lines.filter(({ msg }) => msg === 'event seen before, nothing to do').length).toBeGreaterThanOrEqual(2))
   await expectOneEffectEach(client, ids)
@@ -42,10 +43,10 @@ test('rubbish is listed and shown, and replayed it comes back as a new letter of
   await put({ key, value: Buffer.from([0, 255, 7]) })
   const letter = await eventually(async () => {
     const [found] = await lettersOf(key)
-    expect(found).toMatchObject({ state: 'new', reason: 'not-decodable', attempts: 0, error: 'the value is not UTF-8', origin: { topic: userRegister.name } })
+    expect(found).toMatchObject({ state: 'new', reason: 'not-decodable', attempts: 0, error: 'the value is not UTF-8', origin: { topic: onBroker(userRegister.name) } })
     return found?.letter ?? ''
   })
-  expect(await dlq(['show', letter], { brokers })).toMatchObject({ code: 0, out: expect.stringContaining('  00000000  00 ff 07 ') })
-  expect(await dlq(['replay', letter], { brokers })).toMatchObject({ code: 0, err: '1 dead letter replayed, 0 failed\n' })
+  expect(await dlq(['show', letter], { brokers, prefix })).toMatchObject({ code: 0, out: expect.stringContaining('  00000000  00 ff 07 ') })
+  expect(await dlq(['replay', letter], { brokers, prefix })).toMatchObject({ code: 0, err: '1 dead letter replayed, 0 failed\n' })
   await eventually(async () => expect((await lettersOf(key)).map(({ state }) => state).sort()).toEqual(['new', 'replayed']))
 })

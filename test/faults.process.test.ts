@@ -1,61 +1,54 @@
 import pg from 'pg'
-import { startBroker } from 'shared-kafka'
-import { userRegister } from 'shared-topics'
-import { afterEach, beforeAll, expect, inject, test } from 'vitest'
+import { userRegister } from '@pair/shared-topics'
+import { afterEach, expect, test } from 'vitest'
 import { newDatabase } from './fixtures/new-database.js'
-import { startProxy } from './chaos/proxy.js'
-import { pauseProcess } from './fixtures/pause-process.js'
+import { startProxy } from './chaos/src/proxy.js'
 import { noRealKafka, realKafka } from './fixtures/real-kafka.js'
 import { endsOf } from './fixtures/records.js'
-import { checks, eventually, isReady, profileOf, register, startService, type Service } from './fixtures/services.js'
+import { checks, eventually, isReady, profileOf, register, registered, startService, throughout, type Service } from './fixtures/services.js'
+import { brokers, isEmbedded, onBroker, pauseBroker, prefix, resumeBroker, useBroker } from './fixtures/harness.js'
 
 // A broker that can be taken away and comes back with its address and its log: a real Kafka that is killed and started
 // again, or the embedded broker stopped and continued.
-const isEmbedded = inject('brokerKind') === 'embedded'
 const cannotTakeAway = !isEmbedded && noRealKafka !== false
-
-let brokers: string
-let takeAway: () => Promise<unknown>
-let giveBack: () => Promise<unknown>
+const takeAway = () => isEmbedded ? pauseBroker() : realKafka('kill')
+const giveBack = () => isEmbedded ? resumeBroker() : realKafka('start')
 const cleanUp: Array<() => unknown> = []
 
-beforeAll(async () => {
-  if (!isEmbedded) {
-    brokers = inject('kafkaBrokers')
-    takeAway = () => realKafka('kill')
-    giveBack = () => realKafka('start')
-    return
-  }
-  const broker = await startBroker()
-  brokers = broker.brokers
-  takeAway = async () => await pauseProcess(broker.pid)
-  giveBack = async () => process.kill(broker.pid, 'SIGCONT')
-  return () => broker.close()
-})
+useBroker({ isTakenAway: true })
 
 afterEach(async () => {
   for (const end of cleanUp.splice(0).reverse()) await end()
 })
 
-/** A database behind a proxy. */
+/** A database behind a proxy, owned by a role of its own, and an administrator's connection past both. */
 async function newRemoteDatabase () {
   const database = await newDatabase()
   const url = new URL(database.url)
+  const [name, role] = [url.pathname.slice(1), `${url.pathname.slice(1)}_owner`]
+  const admin = new pg.Client({ connectionString: database.url })
+  admin.on('error', () => {}) // the database is dropped with it
+  await admin.connect()
+  await admin.query(`create role ${role} login password 'right'; alter database ${name} owner to ${role}`)
   const proxy = await startProxy({ host: url.hostname, port: Number(url.port) })
-  url.host = proxy.address
-  cleanUp.push(() => database.close(), () => proxy.set('cut'))
-  return { url: url.href, direct: database.url, proxy }
+  Object.assign(url, { host: proxy.address, username: role, password: 'right' })
+  cleanUp.push(async () => {
+    await admin.query(`alter database ${name} owner to current_user; reassign owned by ${role} to current_user; drop role ${role}`)
+    await admin.end()
+    await database.close()
+  }, () => proxy.set('cut'))
+  return { url: url.href, direct: database.url, proxy, admin, name, role }
 }
 
-async function start (name: 'user' | 'profile', DATABASE_URL: string, kafka = brokers): Promise<Service> {
-  const service = await startService(name, { KAFKA_BROKERS: kafka, DATABASE_URL })
+async function start (name: 'user' | 'profile', DATABASE_URL: string, kafka = brokers, settings = {}): Promise<Service> {
+  const service = await startService(name, { KAFKA_BROKERS: kafka, KAFKA_PREFIX: prefix, DATABASE_URL, ...settings })
   cleanUp.push(async () => { service.kill('SIGKILL'); await service.ended })
   return service
 }
 
-async function startPair () {
+async function startPair (userSettings = {}) {
   const [users, profiles] = [await newRemoteDatabase(), await newRemoteDatabase()]
-  const [user, profile] = await Promise.all([start('user', users.url), start('profile', profiles.url)])
+  const [user, profile] = await Promise.all([start('user', users.url, brokers, userSettings), start('profile', profiles.url)])
   await eventually(() => Promise.all([isReady(user), isReady(profile)]))
   return { user, profile, users, profiles }
 }
@@ -64,16 +57,16 @@ test('users who register while the profile service is down have profiles after i
   const { user, profile, profiles } = await startPair()
   profile.kill('SIGTERM')
   expect(await profile.ended).toBe(0)
-  const ids = await Promise.all([1, 2, 3].map(async () => (await register(user)).body.user.id))
+  const ids = await Promise.all([1, 2, 3].map(async () => (await registered(user)).body.user.id))
   const again = await start('profile', profiles.url)
   for (const id of ids) await profileOf(again, id)
 })
 
 test.for(['cut', 'frozen'] as const)('the user service answers 503 within 2 s when its database is away (%s), publishes nothing, and recovers by itself', async how => {
   const { user, profile, users } = await startPair()
-  const first = await register(user)
+  const first = await registered(user)
   await profileOf(profile, first.body.user.id)
-  const ends = await endsOf(userRegister.name, brokers)
+  const ends = await endsOf(onBroker(userRegister.name), brokers)
   users.proxy.set(how)
   const tookMs: number[] = []
   for (let count = 0; count < 3; count++) {
@@ -84,13 +77,9 @@ test.for(['cut', 'frozen'] as const)('the user service answers 503 within 2 s wh
   expect(Math.min(...tookMs)).toBeLessThan(2000) // a single one may wait for a core on a busy machine
   await eventually(async () => expect(await checks(user)).toMatchObject({ status: 503, database: 'away' }))
   expect((await fetch(`${user.url}/health/live`)).status).toBe(200)
-  expect(await endsOf(userRegister.name, brokers)).toEqual(ends)
+  expect(await endsOf(onBroker(userRegister.name), brokers)).toEqual(ends)
   users.proxy.set('open')
-  const last = await eventually(async () => {
-    const answer = await register(user)
-    expect(answer.status).toBe(201)
-    return answer
-  })
+  const last = await registered(user)
   await profileOf(profile, last.body.user.id)
   await eventually(() => expect(user.lines.filter(({ msg }) => msg === 'event sent')).toHaveLength(2))
   const client = new pg.Client({ connectionString: users.direct })
@@ -103,12 +92,52 @@ test.for(['cut', 'frozen'] as const)('the user service answers 503 within 2 s wh
 test.for(['cut', 'frozen'] as const)('the profile service holds back while its database is away (%s), gives no message up, and goes on by itself', async how => {
   const { user, profile, profiles } = await startPair()
   profiles.proxy.set(how)
-  const { body } = await register(user)
+  const { body } = await registered(user)
   await eventually(async () => expect(await checks(profile)).toMatchObject({ status: 503, database: 'away' }))
   await eventually(() => expect(profile.lines.map(({ msg }) => msg)).toContainEqual(expect.stringMatching(/what the handler depends on/)))
   profiles.proxy.set('open')
   await profileOf(profile, body.user.id)
   expect(profile.lines.map(({ msg }) => msg)).not.toContain('message dead-lettered')
+})
+
+test('a database that refuses connections is away: 503 from the first request on, and no message is given up', async () => {
+  const { user, profile, users, profiles } = await startPair()
+  const first = await registered(user)
+  await profileOf(profile, first.body.user.id)
+  const refuse = async ({ admin, name, role }: Awaited<ReturnType<typeof newRemoteDatabase>>) => {
+    await admin.query(`revoke connect on database ${name} from public, ${role}`)
+    await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [role])
+  }
+  await refuse(profiles)
+  const { body } = await registered(user)
+  await refuse(users)
+  for (let count = 0; count < 3; count++) expect((await register(user)).status).toBe(503)
+  await eventually(async () => {
+    expect(await checks(user)).toMatchObject({ status: 503, database: 'away' })
+    expect(await checks(profile)).toMatchObject({ status: 503, database: 'away' })
+  })
+  // Longer than the 5 attempts that an unknown error gets.
+  await eventually(() => expect(profile.lines).toContainEqual(expect.objectContaining({ msg: expect.stringMatching(/what the handler depends on/), err: expect.objectContaining({ code: '42501' }) })))
+  await throughout(2500, () => expect(profile.lines.map(({ msg }) => msg)).not.toContain('message dead-lettered'))
+  for (const { admin, name, role } of [users, profiles]) await admin.query(`grant connect on database ${name} to ${role}`)
+  await profileOf(profile, body.user.id)
+  await registered(user)
+})
+
+test('a schema that is changed under running services costs no message: requests are answered 503, messages wait, and the log says what is wrong', async () => {
+  const { user, profile, users, profiles } = await startPair()
+  await profiles.admin.query('alter table profiles rename username to nickname')
+  const { body } = await registered(user)
+  await users.admin.query('alter table users rename username to nickname')
+  expect((await register(user)).status).toBe(503)
+  await eventually(() => expect(profile.lines).toContainEqual(expect.objectContaining({
+    msg: 'what the handler depends on: its schema or rights are not what this version needs, trying again',
+    err: expect.objectContaining({ code: '42703', message: expect.stringContaining('column "username" of relation "profiles" does not exist') })
+  })))
+  await throughout(2500, () => expect(profile.lines.map(({ msg }) => msg)).not.toContain('message dead-lettered'))
+  for (const [{ admin }, table] of [[users, 'users'], [profiles, 'profiles']] as const) await admin.query(`alter table ${table} rename nickname to username`)
+  await profileOf(profile, body.user.id)
+  await registered(user)
 })
 
 test('an event too large for the broker is parked with its reason, and those behind it go on', async () => {
@@ -125,7 +154,7 @@ test('an event too large for the broker is parked with its reason, and those beh
     const { rows } = await client.query('select aggregateid, parked from outbox')
     expect(rows).toEqual([{ aggregateid: 'large', parked: expect.stringMatching(/size too large/i) }])
   })
-  await profileOf(profile, (await register(again)).body.user.id)
+  await profileOf(profile, (await registered(again)).body.user.id)
   const unreadable = () => profile.lines.filter(({ msg, reason }) => msg === 'message dead-lettered' && reason === 'not-decodable')
   await eventually(() => expect(unreadable()).toHaveLength(1))
 
@@ -151,14 +180,13 @@ test('services that start before broker and database are alive, unready, and bec
   }
   for (const proxy of [kafka, users.proxy, profiles.proxy]) proxy.set('open')
   await eventually(() => Promise.all([isReady(user), isReady(profile)]))
-  await profileOf(profile, (await register(user)).body.user.id)
+  await profileOf(profile, (await registered(user)).body.user.id)
 })
 
 test.for(['nothing', 'the broker', 'the broker (for so long that the group is lost)', 'the database', 'a silent database'])('SIGTERM ends both services with 0 within the grace time with %s away and work under way', async (what, { skip }) => {
   if (what.startsWith('the broker')) skip(cannotTakeAway, 'nobody can take this broker away')
-  const { user, profile, users, profiles } = await startPair()
-  const last = await register(user)
-  expect(last.status).toBe(201)
+  const { user, profile, users, profiles } = await startPair({ LOG_LEVEL: 'debug' })
+  await registered(user)
   if (what.startsWith('the broker')) {
     await eventually(() => expect(profile.lines.map(({ msg }) => msg)).toContain('profile created')) // and not committed yet
     await takeAway()

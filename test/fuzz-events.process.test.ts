@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { userRegister } from 'shared-topics'
+import { userRegister } from '@pair/shared-topics'
 import { expect, onTestFinished, test } from 'vitest'
-import { Wire } from './chaos/wire.js'
-import { brokers, expectOneEffectEach, memoryOf, put, startProfile, useBroker } from './fixtures/stage.js'
+import { Wire } from './chaos/src/wire.js'
+import { brokers, expectOneEffectEach, memoryOf, onBroker, prefix, put, startProfile, useBroker } from './fixtures/harness.js'
 import { badEvent, goodEvent, type Record } from './fuzz/events.js'
 import { count, randomOf, settings } from './fuzz/seed.js'
 
@@ -18,11 +18,11 @@ useBroker()
 const hash = (...parts: Array<Buffer | string | null | undefined>) =>
   parts.map(part => part === null || part === undefined ? 'null' : createHash('sha1').update(part).digest('base64')).join()
 
-test(`${count} events that cannot be processed are dead-lettered with their bytes, and the good ones between them become profiles (${settings})`, { timeout: 60_000 + count * 10 }, async () => {
+test(`${count} events that cannot be processed are dead-lettered with their bytes, and the good ones between them become profiles (${settings})`, { timeout: 600_000 + count * 30 }, async () => {
   const { profile, client } = await startProfile()
   const domain = `${randomUUID()}.example.com`
   const [expected, read, texts, ids] = [new Map<string, string>(), new Map<string, string>(), new Map<string, string>(), [] as string[]]
-  const wire = new Wire(brokers)
+  const wire = new Wire({ 'metadata.broker.list': brokers }, prefix)
   await wire.open()
   onTestFinished(() => wire.close())
   wire.onLetter = (place, { key, value }) => read.set(place, hash(key as Buffer | null, value))
@@ -32,8 +32,8 @@ test(`${count} events that cannot be processed are dead-lettered with their byte
     const group: Array<Record & { topic: string, id?: string }> = []
     for (const until = Math.min(count, next + atOnce); next < until; next++) {
       const random = randomOf(next)
-      if (next % goodEvery === 0) group.push({ ...goodEvent(random, domain), topic: userRegister.name })
-      group.push({ ...badEvent(random, domain), topic: userRegister.name })
+      if (next % goodEvery === 0) group.push({ ...goodEvent(random, domain), topic: onBroker(userRegister.name) })
+      group.push({ ...badEvent(random, domain), topic: onBroker(userRegister.name) })
     }
     const places = await put(...group)
     for (const [index, { id, key, value }] of group.entries()) {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect, test, vi } from 'vitest'
-import { gone, processTree, run, temporary, type Running } from '../local/test/running.js'
-import { freePort } from './fixtures/free-port.js'
+import { gone, processTree, run, temporary, type Running } from '../packages/dev/test/running.js'
+import { freePort } from '@pair/dev'
 
 // The README's first command, with the real services.
 
@@ -32,7 +32,7 @@ test('npm start says when it is ready, a user becomes a profile, SIGTERM to npm 
   const user = await register(pair.userPort)
   await vi.waitFor(async () => {
     expect(await profile(pair.profilePort, user.id)).toMatchObject({ userId: user.id, username: user.username })
-  }, { timeout: 20_000, interval: 20 })
+  }, { timeout: 60_000, interval: 20 })
   const tree = processTree(pair.pid)
   pair.kill('SIGTERM')
   expect(await pair.ended).toBe(0)
@@ -45,7 +45,7 @@ test('users and profiles survive a kill -9 of the launcher, which leaves no proc
   await first.said(/Ready\./)
   const user = await register(first.userPort)
   const stored = { userId: user.id, username: user.username }
-  await vi.waitFor(async () => expect(await profile(first.profilePort, user.id)).toMatchObject(stored), { timeout: 20_000 })
+  await vi.waitFor(async () => expect(await profile(first.profilePort, user.id)).toMatchObject(stored), { timeout: 60_000 })
   const tree = processTree(first.pid)
   // npm itself comes first, and the script that it runs becomes the launcher.
   process.kill(tree[1] ?? 0, 'SIGKILL')

@@ -2,14 +2,15 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { EMBEDDED_BROKER_SETTINGS } from '@pair/dev'
 import { expect, onTestFinished, test } from 'vitest'
-import { Load, World } from './chaos/load.js'
-import { countEffects, judge } from './chaos/oracle.js'
-import { seeded } from './chaos/random.js'
-import { Instance } from './chaos/service.js'
-import { Wire } from './chaos/wire.js'
+import { Load, World } from './chaos/src/load.js'
+import { countEffects, judge } from './chaos/src/oracle.js'
+import { seeded } from './chaos/src/random.js'
+import { Instance } from './chaos/src/service.js'
+import { Wire } from './chaos/src/wire.js'
 import { eventually } from './fixtures/services.js'
-import { brokers, isEmbedded, openDatabase, useBroker } from './fixtures/stage.js'
+import { brokers, isEmbedded, openDatabase, prefix, useBroker } from './fixtures/harness.js'
 
 const seed = Number(process.env.SIGTERM_SEED ?? randomInt(1_000_000))
 const count = Number(process.env.SIGTERM_COUNT ?? 10)
@@ -18,15 +19,15 @@ const graceMs = 10_000
 
 useBroker()
 
-test(`after each of ${count} SIGTERMs under load a service ends with 0 within its grace time, and every user has one profile (${settings})`, { timeout: 120_000 + count * 15_000 }, async () => {
+test(`after each of ${count} SIGTERMs under load a service ends with 0 within its grace time, and every user has one profile (${settings})`, { timeout: 600_000 + count * 30_000 }, async () => {
   const [users, profiles] = [await openDatabase(), await openDatabase()]
   const [domain, folder, violations] = [`${randomUUID()}.example.com`, await mkdtemp(join(tmpdir(), `sigterm-${seed}-`)), [] as string[]]
-  const wire = new Wire(brokers)
+  const wire = new Wire({ 'metadata.broker.list': brokers }, prefix)
   await wire.open()
   onTestFinished(() => wire.close())
   const created = { profiles: 0 }
   const instance = (service: 'user' | 'profile', DATABASE_URL: string) => {
-    const settings = { KAFKA_BROKERS: brokers, KAFKA_SESSION_TIMEOUT_MS: isEmbedded ? '3000' : '6000', DATABASE_URL }
+    const settings = { KAFKA_BROKERS: brokers, KAFKA_PREFIX: prefix, ...isEmbedded ? EMBEDDED_BROKER_SETTINGS : { KAFKA_SESSION_TIMEOUT_MS: '6000' }, DATABASE_URL }
     const one = new Instance({
       name: service, service, folder, settings, onLine: ({ msg }) => { if (msg === 'profile created') created.profiles++ }, onViolation: text => violations.push(text)
     })

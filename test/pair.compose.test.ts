@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { query } from '@pair/dev'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { Events } from './chaos/events.js'
-import { Load, World } from './chaos/load.js'
-import { countEffects, judge } from './chaos/oracle.js'
-import { ask } from './chaos/servers.js'
-import { Wire } from './chaos/wire.js'
+import { Events } from './chaos/src/events.js'
+import { Load, World } from './chaos/src/load.js'
+import { countEffects, judge } from './chaos/src/oracle.js'
+import { Wire } from './chaos/src/wire.js'
 import { brokers, compose, containers, crash, database, docker, isHealthy, readmeCalls, sh, urls, type Name } from './fixtures/compose.js'
 import { eventually } from './fixtures/services.js'
 
@@ -17,8 +17,8 @@ beforeAll(async () => {
   await compose('down', '--volumes', '--remove-orphans')
   await compose('up', '--detach', '--build')
   for (const url of Object.values(urls)) await eventually(async () => expect((await fetch(`${url}/health/ready`)).status).toBe(200), 120_000)
-  await ask(database('profile'), countEffects)
-}, 1_200_000)
+  await query(database('profile'), countEffects)
+}, 2_400_000)
 
 afterAll(async () => {
   await compose('down', '--volumes', '--remove-orphans')
@@ -27,10 +27,10 @@ afterAll(async () => {
 /** Runs `faults` under a light load with bad and doubled events, and resolves when every promise is seen to hold. */
 async function underLoad (faults: (between: () => Promise<void>) => Promise<void>) {
   const domain = `${randomUUID()}.example.com`
-  const wire = new Wire(brokers)
+  const wire = new Wire({ 'metadata.broker.list': brokers })
   await wire.open()
   onTestFinished(() => wire.close())
-  const events = new Events(brokers, domain)
+  const events = new Events({ 'metadata.broker.list': brokers }, domain)
   onTestFinished(() => events.close())
   const load = new Load({ urlOf: () => urls.user, domain, perSecond: 20, world: new World() })
   const running = load.run()
@@ -50,8 +50,8 @@ async function underLoad (faults: (between: () => Promise<void>) => Promise<void
   expect(wire.letters.size).toBeGreaterThan(0)
 }
 
-test('the profile watch is one that this Compose understands', async () => {
-  expect((await compose('--profile', 'watch', 'config', '--services')).split('\n')).toEqual(expect.arrayContaining(['grafana', 'prometheus', 'kafka-ui', 'profile']))
+test('the profile observability is one that this Compose understands', async () => {
+  expect((await compose('--profile', 'observability', 'config', '--services')).split('\n')).toEqual(expect.arrayContaining(['grafana', 'prometheus', 'kafka-ui', 'profile']))
 })
 
 test('the calls of the README are answered as it prints them', async () => {

@@ -1,11 +1,11 @@
-import { userRegister } from 'shared-topics'
+import { userRegister } from '@pair/shared-topics'
 import { expect, test } from 'vitest'
 import { addPartition } from './fixtures/admin.js'
 import { committed } from './fixtures/records.js'
 import { eventually, isReady, profileOf, type Service } from './fixtures/services.js'
 import {
-  brokers, connect, expectOneEffectEach, hold, isEmbedded, keepRegistering, kill, newEvent, put, said, start, startPair, startProfile, useBroker
-} from './fixtures/stage.js'
+  brokers, connect, expectOneEffectEach, hold, isEmbedded, keepRegistering, kill, newEvent, onBroker, put, said, start, startPair, startProfile, useBroker
+} from './fixtures/harness.js'
 
 // Several instances of the profile service share the partitions; each test is one way in which the shares change hands.
 
@@ -70,7 +70,7 @@ test('partitions that change hands in the middle of handlers: each handler comes
   // What tests before this one left uncommitted comes again. It is done before it would take longer than a rebalance waits for.
   const last = await put(...Array.from({ length: userRegister.partitions }, (_, partition) => ({ value: newEvent(), partition })))
   for (const { partition, offset } of last) {
-    await eventually(async () => expect(await committed('profile-service', userRegister.name, partition, brokers)).toBeGreaterThan(offset))
+    await eventually(async () => expect(await committed(onBroker('profile-service'), onBroker(userRegister.name), partition, brokers)).toBeGreaterThan(offset))
   }
   await client.query(`create function take_time() returns trigger language plpgsql as $$ begin perform pg_sleep(0.05); return new; end $$;
     create trigger take_time before insert on profiles for each row execute function take_time()`)
@@ -112,7 +112,7 @@ test('partitions that change hands while handlers hang: what they commit later p
   await eventually(() => expect(said([profile], dropped)).toBeGreaterThan(0))
   await eventually(() => expect(newer.map(({ id: eventId }) => said([profile, second], created, { eventId }))).toEqual(newer.map(() => 1)))
   for (const { partition, offset } of places.slice(0, userRegister.partitions)) {
-    expect(await committed('profile-service', userRegister.name, partition, brokers)).toBeLessThanOrEqual(offset)
+    expect(await committed(onBroker('profile-service'), onBroker(userRegister.name), partition, brokers)).toBeLessThanOrEqual(offset)
   }
   await Promise.all([kill(profile), kill(second)])
   await letOlderGo()
@@ -141,9 +141,9 @@ test('a partition that is added while everything runs is read from its start', a
   skip(isEmbedded, 'the embedded broker cannot add partitions')
   const { user, profile, client } = await startPair()
   const load = keepRegistering(user)
-  const partition = await addPartition(brokers, userRegister.name)
+  const partition = await addPartition(brokers, onBroker(userRegister.name))
   const event = newEvent()
-  await eventually(() => put({ value: event, partition }), 30_000)
+  await eventually(() => put({ value: event, partition }))
   await profileOf(profile, event.subject)
   await eventually(() => expect(said([profile], created, { partition })).toBeGreaterThan(1)) // the user service has found it, too
   await expectOneEffectEach(client, await load.stop())

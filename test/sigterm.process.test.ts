@@ -1,24 +1,27 @@
 import { expect, test } from 'vitest'
-import { startKafkaProxy } from './chaos/kafka-proxy.js'
-import { eventually, profileOf, register } from './fixtures/services.js'
+import { startKafkaProxy } from './fixtures/kafka-proxy.js'
+import { eventually, profileOf, register, registered } from './fixtures/services.js'
 import {
   brokers, cannotPause, connect, expectCommitted, expectOneEffectEach, expectSettled, expectWaiting, hold, newEvent, pauseBroker, put, resumeBroker, said, start, startPair, startProfile, useBroker
-} from './fixtures/stage.js'
+} from './fixtures/harness.js'
 
 // SIGTERM at the moments when something is half done. The broker is up, or paused: connected, and without an answer.
 
 const closing = (services: Parameters<typeof said>[0]) => eventually(() => expect(said(services, 'closing')).toBe(services.length))
 
-useBroker()
+useBroker({ isTakenAway: true })
 
 test.for(['up', 'away'])('SIGTERM in the middle of requests (broker %s): each is answered with 201, and has a profile in the end', async (broker, { skip }) => {
   if (broker === 'away') skip(cannotPause !== false, String(cannotPause))
-  const { user, users, profile, client } = await startPair()
+  const { user, users, profile, client } = await startPair(brokers, { LOG_LEVEL: 'debug' })
+  await profileOf(profile, (await registered(user)).body.user.id) // the topic is there from now on
+  await eventually(async () => expect((await users.client.query('select from outbox')).rowCount).toBe(0))
   if (broker === 'away') await pauseBroker()
   const blocker = await connect(users.url)
   await blocker.query('begin; lock table users')
+  const before = said([user], 'incoming request')
   const requests = Array.from({ length: 5 }, () => register(user))
-  await eventually(() => expect(said([user], 'incoming request')).toBeGreaterThanOrEqual(requests.length))
+  await eventually(() => expect(said([user], 'incoming request')).toBeGreaterThanOrEqual(before + requests.length))
   await expectWaiting(users.client, 1) // the others are in its group, or in the next one
   user.kill('SIGTERM')
   await closing([user])
@@ -43,11 +46,11 @@ test.for(['slow', 'frozen'] as const)('SIGTERM in the middle of a push (the way 
   await other.kill('SIGTERM')
   expect(await other.ended).toBe(0)
   const user = await start('user', users.url, kafka.address)
-  await profileOf(profile, (await eventually(() => register(user))).body.user.id) // connected from now on
+  await profileOf(profile, (await registered(user)).body.user.id) // connected from now on
   await eventually(() => expect(said([user], 'event sent')).toBe(1))
   await eventually(async () => expect((await users.client.query('select 1 from outbox')).rowCount).toBe(0))
   kafka.set(how)
-  const ids = await Promise.all([1, 2, 3].map(async () => (await register(user)).body.user.id))
+  const ids = await Promise.all([1, 2, 3].map(async () => (await registered(user)).body.user.id))
   expect((await users.client.query('select 1 from outbox')).rowCount).toBe(ids.length)
   user.kill('SIGTERM')
   expect(await user.ended).toBe(0)

@@ -1,13 +1,11 @@
 import { context, trace, type SpanContext } from '@opentelemetry/api'
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
 import { randomUUID } from 'node:crypto'
-import type { Settings } from 'shared-service'
-import { userRegister } from 'shared-topics'
+import { userRegister } from '@pair/shared-topics'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { buildApp as buildProfile } from '../microservices/profile/dist/app.js'
-import { buildApp as buildUser } from '../microservices/user/dist/app.js'
-import { eventually, newUser, profileOf, register } from './fixtures/services.js'
-import { brokers, newEvent, openDatabase, put, startPair, useBroker } from './fixtures/stage.js'
+import { eventually, newUser, profileOf, registered } from './fixtures/services.js'
+import { build } from './fixtures/settings.js'
+import { brokers, newEvent, onBroker, openDatabase, prefix, put, startPair, useBroker } from './fixtures/harness.js'
 
 const traceId = () => randomUUID().replaceAll('-', '')
 const spanId = () => traceId().slice(16)
@@ -17,8 +15,8 @@ useBroker()
 test('the lines of both services that are about a registration carry one trace id, that of its request or a new one', async () => {
   const { user, profile } = await startPair()
   const caller = traceId()
-  const told = await register(user, newUser(), { traceparent: `00-${caller}-${spanId()}-01` })
-  const untold = await register(user)
+  const told = await registered(user, newUser(), { traceparent: `00-${caller}-${spanId()}-01` })
+  const untold = await registered(user)
   for (const { body } of [told, untold]) await profileOf(profile, body.user.id)
 
   const about = async (id: string) => {
@@ -29,7 +27,7 @@ test('the lines of both services that are about a registration carry one trace i
     })
     await eventually(() => expect(user.lines).toContainEqual(expect.objectContaining({ msg: 'event sent', eventId, trace_id: trace })))
     await eventually(() => expect(profile.lines).toContainEqual(expect.objectContaining({ msg: 'profile created', eventId, trace_id: trace })))
-    for (const msg of ['incoming request', 'request completed']) await eventually(() => expect(user.lines).toContainEqual(expect.objectContaining({ msg, reqId, trace_id: trace })))
+    await eventually(() => expect(user.lines).toContainEqual(expect.objectContaining({ msg: 'request completed', reqId, trace_id: trace })))
     return trace
   }
   expect(await about(told.body.user.id)).toBe(caller)
@@ -49,9 +47,8 @@ afterAll(() => {
   context.disable()
 })
 
-async function build (buildApp: typeof buildUser, DATABASE_URL: string) {
-  const settings: Settings = { HOST: '127.0.0.1', PORT: 0, KAFKA_BROKERS: brokers, KAFKA_SESSION_TIMEOUT_MS: 6000, DATABASE_URL, SHUTDOWN_GRACE_MS: 10_000, LOG_LEVEL: 'silent' }
-  const app = await buildApp(settings, error => { throw error })
+async function started (name: 'user' | 'profile', DATABASE_URL: string) {
+  const app = await build(name, { KAFKA_BROKERS: brokers, KAFKA_PREFIX: prefix, KAFKA_SESSION_TIMEOUT_MS: '6000', DATABASE_URL })
   onTestFinished(() => app.close())
   await app.ready()
   await app.database.migrated
@@ -59,13 +56,14 @@ async function build (buildApp: typeof buildUser, DATABASE_URL: string) {
 }
 
 const spansOf = (trace: string) => exporter.getFinishedSpans().filter(span => span.spanContext().traceId === trace)
-const isReady = async (app: Awaited<ReturnType<typeof buildUser>>) => expect((await app.inject('/health/ready')).statusCode).toBe(200)
+const isReady = async (app: Awaited<ReturnType<typeof build>>) => expect((await app.inject('/health/ready')).statusCode).toBe(200)
 
 test('with an OpenTelemetry SDK a registration is one trace: its request, send user_register and process user_register, linked across the outbox', async () => {
+  const topic = onBroker(userRegister.name)
   const [users, profiles] = [await openDatabase(), await openDatabase()]
-  const profile = await build(buildProfile, profiles.url)
+  const profile = await started('profile', profiles.url)
   await eventually(() => isReady(profile))
-  const user = await build(buildUser, users.url)
+  const user = await started('user', users.url)
 
   let request: SpanContext | undefined
   await trace.getTracer('test').startActiveSpan('POST /user/register', async span => {
@@ -76,10 +74,10 @@ test('with an OpenTelemetry SDK a registration is one trace: its request, send u
 
   const spans = await eventually(() => {
     const spans = spansOf(request?.traceId ?? '')
-    expect(spans.map(({ name }) => name).sort()).toEqual(['POST /user/register', 'process user_register', 'send user_register'])
+    expect(spans.map(({ name }) => name).sort()).toEqual(['POST /user/register', `process ${topic}`, `send ${topic}`])
     return spans
   })
-  const [processed, sent] = ['process user_register', 'send user_register'].map(wanted => spans.find(({ name }) => name === wanted))
+  const [processed, sent] = [`process ${topic}`, `send ${topic}`].map(wanted => spans.find(({ name }) => name === wanted))
   for (const span of [processed, sent]) {
     expect(span?.parentSpanContext?.spanId).toBe(request?.spanId)
     expect(span?.links).toEqual([expect.objectContaining({ context: expect.objectContaining({ spanId: request?.spanId }) })])
@@ -90,21 +88,21 @@ test('with an OpenTelemetry SDK a registration is one trace: its request, send u
 
 test('an event that a crash left in the outbox is sent within the trace of its request', async () => {
   const users = await openDatabase()
-  await (await build(buildUser, users.url)).close()
+  await (await started('user', users.url)).close()
   const event = newEvent()
   const [trace, span] = [traceId(), spanId()]
   await users.client.query('insert into outbox (id, aggregatetype, aggregateid, type, payload, traceparent) values ($1, $2, $3, $4, $5, $6)',
     [event.id, 'user', event.data.id, userRegister.name, JSON.stringify(event), `00-${trace}-${span}-01`])
-  await build(buildUser, users.url)
-  await eventually(() => expect(spansOf(trace)).toEqual([expect.objectContaining({ name: 'send user_register', parentSpanContext: expect.objectContaining({ spanId: span }) })]))
+  await started('user', users.url)
+  await eventually(() => expect(spansOf(trace)).toEqual([expect.objectContaining({ name: `send ${onBroker(userRegister.name)}`, parentSpanContext: expect.objectContaining({ spanId: span }) })]))
 })
 
 test('a message that is no event has a span of its own that says so', async () => {
-  const profile = await build(buildProfile, (await openDatabase()).url)
+  const profile = await started('profile', (await openDatabase()).url)
   await eventually(() => isReady(profile))
   const [place] = await put({ value: 'not an event' })
   await eventually(() => expect(exporter.getFinishedSpans().map(({ name, attributes, status }) => ({ name, attributes, status }))).toContainEqual({
-    name: 'process user_register',
+    name: `process ${onBroker(userRegister.name)}`,
     attributes: expect.objectContaining({ 'error.type': 'not-decodable', 'messaging.kafka.offset': place?.offset, 'messaging.destination.partition.id': String(place?.partition) }),
     status: { code: 2 }
   }))

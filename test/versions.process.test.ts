@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { eventually, profileOf } from './fixtures/services.js'
-import { newEvent, put, startProfile, useBroker } from './fixtures/stage.js'
+import { newEvent, put, startProfile, useBroker } from './fixtures/harness.js'
 
 useBroker()
 

@@ -1,4 +1,7 @@
-export { decoder, type Decoded } from './decode.js'
-export { createEvent, envelope, eventSchema, type Event } from './event.js'
-export { deadLetterTopic, type Topic } from './topic.js'
+import type { Topic } from '@pair/events'
+import { userRegister } from './user-register.js'
+
 export { userRegister, userRegisterExample, type UserRegister } from './user-register.js'
+
+/** All topics of the contract. The dead-letter tool finds here for how long one keeps its records. */
+export const allTopics: readonly Topic[] = [userRegister]

@@ -1,29 +1,17 @@
+import { unicode, type Event, type Topic } from '@pair/events'
 import { Type, type Static } from 'typebox'
-import { unicode, type Event } from './event.js'
-import type { Topic } from './topic.js'
 
-export const userRegister = {
-  name: 'user_register',
-  description: 'A user has registered. Keyed by the user\'s id, so that the events of one user keep their order.',
-  version: 1,
-  source: '/user-service',
-  partitions: 4,
-  config: {
-    'retention.ms': String(7 * 24 * 60 * 60 * 1000),
-    'max.message.bytes': String(1024 * 1024),
-    // By the broker's clock alone: a writer whose clock is wrong would have its events removed too early, or refused.
-    'message.timestamp.type': 'LogAppendTime'
-  },
-  data: Type.Object({
-    // A UUID of any version; the length leaves out the form urn:uuid:…
-    id: Type.String({ format: 'uuid', maxLength: 36 }),
-    // What is a valid address or name is the writer's rule; readers only need to know how long one can be.
-    email: Type.String({ minLength: 1, maxLength: 254, pattern: unicode }),
-    username: Type.String({ minLength: 1, maxLength: 32, pattern: unicode })
-  })
-} as const satisfies Topic
+const dayMs = 24 * 60 * 60 * 1000
 
-export type UserRegister = Static<typeof userRegister.data>
+const data = Type.Object({
+  // A UUID of any version; the length leaves out the form urn:uuid:…
+  id: Type.String({ format: 'uuid', maxLength: 36 }),
+  // What is a valid address or name is the writer's rule; readers only need to know how long one can be.
+  email: Type.String({ minLength: 1, maxLength: 254, pattern: unicode }),
+  username: Type.String({ minLength: 1, maxLength: 32, pattern: unicode })
+})
+
+export type UserRegister = Static<typeof data>
 
 export const userRegisterExample: Event<UserRegister> = {
   specversion: '1.0',
@@ -41,3 +29,20 @@ export const userRegisterExample: Event<UserRegister> = {
     username: 'imbatman'
   }
 }
+
+export const userRegister = {
+  name: 'user_register',
+  description: 'A user has registered. Keyed by the user\'s id, so that the events of one user keep their order.',
+  version: 1,
+  partitions: 4,
+  config: {
+    'retention.ms': String(7 * dayMs),
+    // Kafka's default of a week would let it keep a record for up to twice the retention: see retention.ts.
+    'segment.ms': String(dayMs),
+    'max.message.bytes': String(1024 * 1024),
+    // By the broker's clock alone: a writer whose clock is wrong would have its events removed too early, or refused.
+    'message.timestamp.type': 'LogAppendTime'
+  },
+  data,
+  example: userRegisterExample
+} as const satisfies Topic

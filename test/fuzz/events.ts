@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { userRegisterExample, type Event, type UserRegister } from 'shared-topics'
+import { type Event } from '@pair/events'
+import { userRegisterExample, type UserRegister } from '@pair/shared-topics'
 import { anyBytes, mutate } from './mutate.js'
 import type { Random } from './seed.js'
 
@@ -23,7 +24,8 @@ const wrongs: Wrong[] = [
   ...['specversion', 'id', 'source', 'type', 'data'].map((name): Wrong => ({ [name]: _left, ...event }) => event),
   ...['id', 'email', 'username'].map((name): Wrong => event => ({ ...event, data: { ...event.data, [name]: undefined } })),
   event => [event], event => ({ event }), event => event.data, event => JSON.stringify(JSON.stringify(event)), event => ({ ...event, data: JSON.stringify(event.data) }),
-  ({ data, ...event }) => ({ ...event, data_base64: Buffer.from(JSON.stringify(data)).toString('base64') }),
+  event => ({ ...event, data_base64: Buffer.from(JSON.stringify(event.data)).toString('base64') }),
+  ({ data, ...event }) => ({ ...event, data_base64: JSON.stringify(data) }),
   ({ data, ...event }) => `{"__proto__":{"data":${JSON.stringify(data)}},${JSON.stringify(event).slice(1)}`
 ]
 const notText = [Buffer.from([0xff]), Buffer.from([0xc0, 0xaf]), Buffer.from([0, 0x80])]
@@ -46,6 +48,8 @@ export function goodEvent (random: Random, domain: string): Record & { id: strin
   const value = random.pick<() => string>([
     () => JSON.stringify(event),
     () => JSON.stringify(bare, null, 2),
+    () => JSON.stringify({ ...event, data: undefined, data_base64: Buffer.from(JSON.stringify(event.data)).toString('base64') }),
+    () => JSON.stringify({ ...event, subject: null, time: null, datacontenttype: null, dataschema: null, traceparent: null, more: null }),
     () => JSON.stringify({ ...event, dataschema: 'urn:user_register:1.12', more: { deep: [[[]]], id: 'other' } }),
     () => JSON.stringify({ ...event, data: { ...event.data, username: random.pick(names), more: null } }),
     () => `{"id":"first","data":null,"__proto__":{},"deep":${'['.repeat(1000)}${']'.repeat(1000)},${JSON.stringify(event).slice(1)}`,

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { seeded } from '../chaos/random.js'
+import { seeded } from '../chaos/src/random.js'
 
 /** With the same seed the same things are sent: FUZZ_SEED, else another one each time. FUZZ_COUNT says how many. */
 export const seed = Number(process.env.FUZZ_SEED ?? randomInt(1_000_000))

@@ -1,20 +1,3 @@
-import { readSettings } from 'shared-service/settings'
+import { start } from '@pair/service/start'
 
-try {
-  const settings = readSettings({ PORT: 3000 })
-  // Loaded only now, so that a setting that is wrong is told at once.
-  const { closeOnSignals, listen } = await import('shared-service')
-  const { buildApp } = await import('./app.js')
-
-  const app = await buildApp(settings, fail)
-  closeOnSignals(app, settings.SHUTDOWN_GRACE_MS)
-  await listen(app, settings)
-} catch (error) {
-  fail(error as Error)
-}
-
-/** What cannot be mended from inside: one line, and a supervisor starts the service again. */
-function fail (error: Error): never {
-  process.stderr.write(`user-service: ${error.message}\n`)
-  process.exit(1)
-}
+await start(() => import('./app.js'))

@@ -1,37 +1,48 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
-import Fastify from 'fastify'
-import { Registry } from 'prom-client'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { getTableConfig } from 'drizzle-orm/pg-core'
-import { outbox } from 'shared-service'
-import { decoder, userRegister } from 'shared-topics'
-import { migrateDatabase } from '../../../shared-service/dist/database/migrate.js'
-import { outboxMetrics } from '../../../shared-service/dist/metrics/outbox.js'
-import { Relay } from '../../../shared-service/dist/outbox/relay.js'
-import { outboxRows } from '../../../shared-service/dist/outbox/rows.js'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { newId, type Db, type EventFactory } from '@pair/service'
+import { createEvent, decoder } from '@pair/events'
+import { userRegister, type UserRegister } from '@pair/shared-topics'
+import { migrateDatabase } from '../../../packages/service/dist/database/migrate.js'
+import { ServicePool } from '../../../packages/service/dist/database/pool.js'
+import { Outbox } from '../../../packages/service/dist/outbox/outbox.js'
+import { messageMaker } from '../../../packages/service/dist/publishing/messages-of.js'
 import { newDatabase } from '../../../test/fixtures/new-database.js'
+import { makeOldDatabase } from '../../../test/fixtures/old-database.js'
 import { userStore } from '../dist/users/store-user.js'
-import { users } from '../dist/users/table.js'
 
-const migrations = fileURLToPath(new URL('../drizzle', import.meta.url))
+/** What stores users in this database, on connections that end with `close`. */
+function storeOn (connectionString: string) {
+  const requestPool = new ServicePool({ connectionString }, 10)
+  const store = userStore({
+    database: { requestPool },
+    transaction: async (task: (db: Db) => Promise<unknown>) => await requestPool.transaction(task),
+    outbox: new Outbox({ relayId: 0, add () {} }, messageMaker(() => [userRegister]), 'user'),
+    sends: () => userRegistered
+  } as never)
+  return { store: async (user: ReturnType<typeof someone>) => await store(user, traceparent), end: async () => { await requestPool.end() } }
+}
+
+const migrations = fileURLToPath(new URL('../migrations', import.meta.url))
 let database: Awaited<ReturnType<typeof newDatabase>>
 let pool: pg.Pool
 const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
-let storeUser: (user: ReturnType<typeof someone>) => ReturnType<ReturnType<typeof userStore>>
+const userRegistered: EventFactory<UserRegister> = ({ time = new Date(), ...event }) => createEvent(userRegister, { id: newId(), source: '/user-service', time, ...event })
+let storeUser: ReturnType<typeof storeOn>['store']
+let end: () => Promise<void>
 
 beforeAll(async () => {
   database = await newDatabase()
   // Three replicas that start at once.
-  await Promise.all([1, 2, 3].map(async () => await migrateDatabase(database.url, migrations)))
+  await Promise.all([1, 2, 3].map(async () => await migrateDatabase(database.url, 'user-service', migrations)))
   pool = new pg.Pool({ connectionString: database.url })
   pool.on('error', () => {}) // the database is dropped while the last connections end
-  const store = userStore(pool)
-  storeUser = async user => await store(user, traceparent)
+  ;({ store: storeUser, end } = storeOn(database.url))
 })
 afterAll(async () => {
-  await pool.end()
+  await Promise.all([pool.end(), end()])
   await database.close()
 })
 
@@ -41,24 +52,24 @@ const someone = () => {
 }
 const events = async (id: string) => (await pool.query('select * from outbox where aggregateid = $1', [id])).rows
 
-test('the migrations make the tables of the schema, once, though three replicas started at the same moment', async () => {
-  for (const table of [users, outbox]) {
-    const { name, columns } = getTableConfig(table)
-    const { rows } = await pool.query('select column_name as name, is_nullable = \'NO\' as "notNull" from information_schema.columns where table_name = $1', [name])
-    expect(rows).toHaveLength(columns.length)
-    expect(rows).toEqual(expect.arrayContaining(columns.map(({ name, notNull }) => ({ name, notNull }))))
-  }
-  expect((await pool.query('select from drizzle.__drizzle_migrations')).rowCount).toBe(1)
+test('the migrations are applied once, though three replicas started at the same moment', async () => {
+  const { rows } = await pool.query('select owner, name from schema_migrations order by applied_at')
+  expect(rows.map(({ owner, name }) => `${owner} ${name}`)).toEqual([
+    '@pair/service/inbox 0001_inbox', '@pair/service/inbox 0002_inbox_fingerprint', '@pair/service/inbox 0003_crash_guard',
+    '@pair/service/inbox 0004_crash_guard_suspect',
+    '@pair/service/outbox 0001_outbox', '@pair/service/outbox 0002_outbox_relays',
+    'user-service 0001_users', 'user-service 0002_users_in_any_collation'
+  ])
 })
 
 describe('a user who registers', () => {
   test('is stored as typed, together with the event', async () => {
     const typed = someone()
-    const { user, event } = await storeUser(typed)
+    const { user, eventId } = await storeUser(typed)
     expect((await pool.query('select * from users where id = $1', [user.id])).rows).toEqual([{ id: user.id, ...typed, created_at: user.createdAt }])
 
     const [stored] = await events(user.id)
-    expect(stored).toMatchObject({ id: event.id, aggregatetype: 'user', type: 'user_register', payload: event.payload, traceparent, claimed_at: null, parked: null })
+    expect(stored).toMatchObject({ id: eventId, aggregatetype: 'user', type: 'user_register', traceparent, claimed_at: null, parked: null })
     expect(decoder(userRegister)(Buffer.from(stored.payload))).toMatchObject({ ok: true, event: { id: stored.id, subject: user.id, traceparent, data: { id: user.id, ...typed } } })
   })
 
@@ -72,6 +83,26 @@ describe('a user who registers', () => {
     const before = (await pool.query('select from outbox')).rowCount
     await expect(storeUser(again(typed))).rejects.toMatchObject({ statusCode: 409, errors: [{ field, message: 'is taken' }] })
     expect((await pool.query('select from outbox')).rowCount).toBe(before)
+  })
+
+  // An error's detail quotes the value, and stands in PostgreSQL's log.
+  test('and is refused causes no error in PostgreSQL, whose log would have the email and the username of the other one', async () => {
+    const own = await newDatabase()
+    onTestFinished(own.close)
+    await migrateDatabase(own.url, 'user-service', migrations)
+    const { store, end } = storeOn(own.url)
+    const typed = someone()
+    await store(typed)
+    const again = [typed, { ...someone(), email: typed.email }, { ...someone(), username: typed.username }]
+    for (const user of again) await expect(store(user)).rejects.toMatchObject({ statusCode: 409 })
+    await expect(Promise.all(again.map(async user => await store(user)))).rejects.toMatchObject({ statusCode: 409 })
+    await end()
+    // What failed was rolled back; a connection that ends has told all that it did.
+    await vi.waitFor(async () => {
+      const { rows: [counted] } = await pool.query('select xact_commit::int as committed, xact_rollback::int as failed, numbackends as open from pg_stat_database where datname = $1', [new URL(own.url).pathname.slice(1)])
+      expect(counted).toMatchObject({ failed: 0, open: 0 })
+      expect(counted.committed).toBeGreaterThan(7)
+    }, 10_000)
   })
 
   test('twice at the same moment is stored once and refused once', async () => {
@@ -99,85 +130,46 @@ describe('a user who registers', () => {
   })
 })
 
-describe('the rows of the outbox', () => {
-  const put = async (ageS: number, aggregateid = randomUUID()) => {
-    const id = randomUUID()
-    await pool.query('insert into outbox (id, aggregatetype, aggregateid, type, payload, created_at) values ($1, \'user\', $2, \'t\', \'{}\', now() - $3 * interval \'1 s\')', [id, aggregateid, ageS])
-    return id
+describe('where the collation of the database is Turkish, and I and i are two letters', () => {
+  const turkish = "template template0 encoding 'UTF8' locale_provider icu icu_locale 'tr-TR' lc_collate 'C' lc_ctype 'C'"
+  const open = async () => {
+    const own = await newDatabase(turkish)
+    const pool = new pg.Pool({ connectionString: own.url })
+    pool.on('error', () => {})
+    const { store, end } = storeOn(own.url)
+    onTestFinished(async () => {
+      await Promise.all([pool.end(), end()])
+      await own.close()
+    })
+    return { ...own, pool, store }
   }
-  const ids = (rows: Array<{ id: string }>) => rows.map(({ id }) => id)
+  const first = { email: 'info@example.com', username: 'admin' }
 
-  test('are claimed oldest first, by one relay at a time, and are anybody\'s again later', async () => {
-    await pool.query('delete from outbox')
-    const [young, old, older] = [await put(1), await put(100), await put(200)]
-    const rows = outboxRows(pool)
-    const [one, two] = await Promise.all([rows.claim(60, 1000), rows.claim(60, 1000)])
-    expect([...ids(one), ...ids(two)].sort()).toEqual([old, older].sort())
-    expect([ids(one), ids(two)]).toContainEqual([older, old])
-    expect(ids(await rows.claim(60, 1000))).toEqual([])
-    expect(ids(await rows.claim(0, 1000))).toEqual([older, old, young])
+  test('an email or username in another case is refused all the same', async () => {
+    const { url, store, pool } = await open()
+    await migrateDatabase(url, 'user-service', migrations)
+    expect((await pool.query("select lower('I') <> 'i' as apart")).rows).toEqual([{ apart: true }])
+    await store(first)
+    await expect(store({ email: 'INFO@EXAMPLE.COM', username: 'robin' })).rejects.toMatchObject({ statusCode: 409, errors: [{ field: 'email' }] })
+    await expect(store({ email: 'robin@example.com', username: 'ADMIN' })).rejects.toMatchObject({ statusCode: 409, errors: [{ field: 'username' }] })
   })
 
-  test('that another relay is claiming are skipped, not waited for', async () => {
-    await pool.query('delete from outbox')
-    const [older, old] = [await put(200), await put(100)]
-    const [other, ours] = [await pool.connect(), await pool.connect()]
-    try {
-      await other.query('begin')
-      await ours.query("set statement_timeout = '2s'")
-      const claims = [await outboxRows(other as unknown as pg.Pool).claim(60, 1), await outboxRows(ours as unknown as pg.Pool).claim(60, 1000)]
-      expect(claims.map(ids)).toEqual([[older], [old]])
-    } finally {
-      for (const client of [other, ours]) client.release(true)
-    }
-    await vi.waitFor(async () => expect(ids(await outboxRows(pool).claim(60, 1000))).toEqual([older]))
-  })
-
-  test('whose transaction ends after younger ones were sent are sent, too', async () => {
-    await pool.query('delete from outbox')
-    const slow = await pool.connect()
-    await slow.query('begin')
-    const insert = 'insert into outbox (id, aggregatetype, aggregateid, type, payload, created_at) values ($1, \'user\', $2, \'t\', \'{}\', now() - interval \'100 s\')'
-    const [first, second] = [`00000000-0000-7000-8000-${randomBytes(6).toString('hex')}`, randomUUID()]
-    await slow.query(insert, [first, randomUUID()])
-    const younger = [await put(90), await put(0)]
-    const sent: string[] = []
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
-    const relay = new Relay(outboxRows(pool), async ({ id }) => { sent.push(id) }, Fastify().log)
-    try {
-      relay.start()
-      await vi.waitFor(() => expect(sent).toEqual(younger))
-      await slow.query(insert, [second, randomUUID()])
-      await slow.query('commit')
-      vi.advanceTimersByTime(10_000)
-      await vi.waitFor(() => expect(sent).toEqual([...younger, first, second]))
-      await vi.waitFor(async () => expect((await pool.query('select 1 from outbox')).rowCount).toBe(0))
-    } finally {
-      vi.useRealTimers()
-      slow.release(true)
-      await relay.stop()
-    }
-  })
-
-  test('are left out once they are parked, with the reason kept, and are gone once they are removed', async () => {
-    await pool.query('delete from outbox')
-    const [parked, removed] = [await put(100), await put(100)]
-    const rows = outboxRows(pool)
-    await rows.park(parked, 'too large')
-    await rows.remove([removed])
-    expect(await rows.claim(0, 1000)).toEqual([])
-    expect((await pool.query('select id, parked from outbox')).rows).toEqual([{ id: parked, parked: 'too large' }])
-  })
-
-  test('are counted for /metrics, with the age of the oldest that waits; a parked one counts by itself', async () => {
-    const registry = new Registry()
-    outboxMetrics(registry, { pool, isUp: true }, Fastify().log)
-    const shown = async () => (await registry.metrics()).match(/^outbox_.+ \d+/gm)
-    await pool.query('delete from outbox')
-    expect(await shown()).toEqual(['outbox_events{state="waiting"} 0', 'outbox_events{state="parked"} 0', 'outbox_oldest_event_age_seconds 0'])
-    await put(50)
-    await put(70)
-    await outboxRows(pool).park(await put(90), 'too large')
-    expect(await shown()).toEqual(['outbox_events{state="waiting"} 2', 'outbox_events{state="parked"} 1', expect.stringMatching(/^outbox_oldest_event_age_seconds 7\d$/)])
+  test('users of before stay; where two of them have the same name, the migration says so, and changes nothing', async () => {
+    const { url, pool } = await open()
+    await makeOldDatabase(pool, 'user', ['0000_users_and_outbox'])
+    const insert = 'insert into users values (gen_random_uuid(), $1, $2, now())'
+    await pool.query(insert, [first.email, first.username])
+    await pool.query(insert, ['robin@example.com', 'ADMIN'])
+    await expect(migrateDatabase(url, 'user-service', migrations)).rejects.toThrow('the migration 0002_users_in_any_collation failed: PostgreSQL P0001: there are usernames that differ only in case: rename all but one of each')
+    expect((await pool.query('select from users')).rowCount).toBe(2)
+    // By hand it fails, too, and leaves an index that keeps nothing unique and must not take the other one's place.
+    await expect(pool.query('create unique index concurrently users_username_c_key on users (lower(username collate "C"))')).rejects.toThrow('could not create')
+    await pool.query("update users set username = 'admin2' where username = 'ADMIN'")
+    await expect(migrateDatabase(url, 'user-service', migrations)).rejects.toThrow('not a valid index: users_username_c_key. Wait until it is made, or drop it')
+    await pool.query('drop index users_username_c_key')
+    await migrateDatabase(url, 'user-service', migrations)
+    expect((await pool.query('select from users')).rowCount).toBe(2)
+    await expect(pool.query(insert, ['INFO@example.com', 'x'])).rejects.toMatchObject({ constraint: 'users_email_key' })
+    await expect(pool.query(insert, ['x@example.com', 'ADMIN2'])).rejects.toMatchObject({ constraint: 'users_username_key' })
   })
 })

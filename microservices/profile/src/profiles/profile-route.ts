@@ -1,8 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { eq } from 'drizzle-orm'
-import { ProblemError, problemResponse } from 'shared-service'
+import { ProblemError, problemResponse } from '@pair/service'
 import { Profile, UserId } from './schemas.js'
-import { profiles } from './table.js'
+
+const profileSql = 'select user_id as "userId", email, username, created_at as "createdAt" from profiles where user_id = $1'
+
+interface StoredProfile { userId: string, email: string, username: string, createdAt: Date }
 
 /** GET /profile/:userId: 404 until the event of the user has arrived. */
 export const profileRoute: FastifyPluginAsyncTypebox = async (app) => {
@@ -13,8 +15,8 @@ export const profileRoute: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: Profile, '4xx': problemResponse, '5xx': problemResponse }
     }
   }, async (request) => {
-    const [profile] = await app.database.orm.select().from(profiles).where(eq(profiles.user_id, request.params.userId))
+    const { rows: [profile] } = await app.database.requestPool.query<StoredProfile>(profileSql, [request.params.userId])
     if (profile === undefined) throw new ProblemError(404)
-    return { userId: profile.user_id, email: profile.email, username: profile.username, createdAt: profile.created_at.toISOString() }
+    return { ...profile, createdAt: profile.createdAt.toISOString() }
   })
 }

@@ -1,6 +1,5 @@
-import type { Pool } from 'pg'
-import { Groups, newId, ProblemError, violatedUnique } from 'shared-service'
-import { createEvent, userRegister } from 'shared-topics'
+import { Batcher, newId, ProblemError, type App, type Db } from '@pair/service'
+import { userRegister } from '@pair/shared-topics'
 
 export interface User {
   id: string
@@ -9,62 +8,55 @@ export interface User {
   createdAt: Date
 }
 
-/** The event that says so, as it stands in the outbox. */
-export interface OutboxEvent { id: string, aggregateid: string, type: string, payload: string, traceparent: string }
-
-type Registration = { user: User, event: OutboxEvent }
-
-// One statement, so one transaction and one round trip: there is no user without its event and no event without its user.
 // In the order of the first unique key, so that replicas rarely wait for each other's; a deadlock ends with each row alone.
-const storeSql = (onConflict: string) => `
-  with new as (
-    select * from json_to_recordset($1) as new (user_id uuid, email text, username text, created_at timestamptz, event_id uuid, topic text, payload text, traceparent text)
-  ), registered as (
-    insert into users (id, email, username, created_at) select user_id, email, username, created_at from new order by lower(email)
-    ${onConflict} returning id
-  ), announced as (
-    insert into outbox (id, aggregatetype, aggregateid, type, payload, traceparent)
-    select event_id, 'user', user_id, topic, payload, traceparent from new join registered on registered.id = new.user_id
-  )
-  select id from registered`
-const storeFree = { name: 'store-users', text: storeSql('on conflict do nothing') }
-const storeOrTell = { name: 'store-user', text: storeSql('') }
+const insertSql = `
+  insert into users (id, email, username, created_at)
+  select id, email, username, "createdAt" from json_to_recordset($1) as new (id uuid, email text, username text, "createdAt" timestamptz)
+  order by lower(email collate "C")
+  on conflict do nothing returning id`
 
-const takenField: Record<string, string> = { users_email_key: 'email', users_username_key: 'username' }
+// Only after a conflict. The error of a unique index would name the field too, but write its value into PostgreSQL's log.
+const takenSql = `
+  select case
+    when exists (select from users where lower(email collate "C") = lower($1::text collate "C")) then 'email'
+    when exists (select from users where lower(username collate "C") = lower($2::text collate "C")) then 'username'
+  end as field`
+
+/** The insert is tried again where the email or username was freed between it and the query for the field. */
+const attempts = 3
 
 /**
- * Returns what stores a user together with the event that says so; that event is on its way to the topic from then on,
- * whoever sends it. Those who register at the same time are stored together, and each conflict is told to its own caller.
+ * Returns a function that stores a user and its event in one transaction. Users who register at the same time share a
+ * transaction; a conflict fails its own caller alone.
  *
- * It throws ProblemError 409, naming the field that is taken.
+ * It throws ProblemError 409 with the field that is taken, the email where both are; 503 after three attempts.
  */
-export function userStore (pool: Pool) {
-  const store = async (statement: typeof storeFree, registrations: Registration[]): Promise<Set<string>> => {
-    const rows = registrations.map(({ user, event }) => ({
-      user_id: user.id, email: user.email, username: user.username, created_at: user.createdAt, event_id: event.id, topic: event.type, payload: event.payload, traceparent: event.traceparent
-    }))
-    const stored = await pool.query<{ id: string }>({ ...statement, values: [JSON.stringify(rows)] })
-    return new Set(stored.rows.map(({ id }) => id))
-  }
-  const groups = new Groups(async (registrations: Registration[]) => {
-    const stored = await store(storeFree, registrations)
-    return registrations.map(({ user }) => stored.has(user.id))
-  })
+export function userStore (app: Pick<App, 'database' | 'outbox' | 'sends' | 'transaction'>) {
+  const userRegistered = app.sends(userRegister)
+  type Registration = { user: User, event: ReturnType<typeof userRegistered> }
 
-  return async function storeUser ({ email, username }: { email: string, username: string }, traceparent: string): Promise<{ user: User, event: OutboxEvent }> {
+  const batcher = new Batcher(async (registrations: Registration[]) => await app.transaction(async db => {
+    const stored = await insertUsers(db, registrations.map(({ user }) => user))
+    const isStored = ({ user }: Registration) => stored.has(user.id)
+    await app.outbox.add(db, registrations.filter(isStored).map(({ event }) => event))
+    return registrations.map(isStored)
+  }))
+
+  return async function storeUser ({ email, username }: { email: string, username: string }, traceparent: string): Promise<{ user: User, eventId: string }> {
     const user = { id: newId(), email, username, createdAt: new Date() }
-    const event = createEvent(userRegister, {
-      id: newId(), subject: user.id, time: user.createdAt, traceparent, data: { id: user.id, email, username }
-    })
-    const row = { id: event.id, aggregateid: user.id, type: userRegister.name, payload: JSON.stringify(event), traceparent }
-    const registration = { user, event: row }
-    try {
-      if (!await groups.run(registration)) await store(storeOrTell, [registration])
-    } catch (error) {
-      const field = takenField[violatedUnique(error) ?? '']
-      if (field === undefined) throw error
-      throw new ProblemError(409, [{ field, message: 'is taken' }])
+    const event = userRegistered({ subject: user.id, time: user.createdAt, traceparent, data: { id: user.id, email, username } })
+    const registration = { user, event }
+    for (let attempt = 1; !await batcher.run(registration); attempt++) {
+      const { rows: [taken] } = await app.database.requestPool.query<{ field: string | null }>(takenSql, [email, username])
+      if (taken?.field) throw new ProblemError(409, [{ field: taken.field, message: 'is taken' }])
+      if (attempt === attempts) throw new ProblemError(503)
     }
-    return { user, event: row }
+    return { user, eventId: event.id }
   }
+}
+
+/** @returns the ids of those whose email and username were free */
+async function insertUsers (db: Db, users: User[]): Promise<Set<string>> {
+  const { rows } = await db.query<{ id: string }>({ name: 'insert-users', text: insertSql, values: [JSON.stringify(users)] })
+  return new Set(rows.map(({ id }) => id))
 }

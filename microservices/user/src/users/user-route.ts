@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { eq } from 'drizzle-orm'
-import { ProblemError, problemResponse } from 'shared-service'
+import { ProblemError, problemResponse } from '@pair/service'
 import { User, UserId } from './schemas.js'
-import { users } from './table.js'
+import type { User as StoredUser } from './store-user.js'
+
+const userSql = 'select id, email, username, created_at as "createdAt" from users where id = $1'
 
 /** GET /user/:id */
 export const userRoute: FastifyPluginAsyncTypebox = async (app) => {
@@ -13,8 +14,8 @@ export const userRoute: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: User, '4xx': problemResponse, '5xx': problemResponse }
     }
   }, async (request) => {
-    const [user] = await app.database.orm.select().from(users).where(eq(users.id, request.params.id))
+    const { rows: [user] } = await app.database.requestPool.query<StoredUser>(userSql, [request.params.id])
     if (user === undefined) throw new ProblemError(404)
-    return { id: user.id, email: user.email, username: user.username, createdAt: user.created_at.toISOString() }
+    return { ...user, createdAt: user.createdAt.toISOString() }
   })
 }

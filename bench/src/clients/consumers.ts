@@ -1,0 +1,56 @@
+import rdkafka from 'node-rdkafka'
+import { connectionTo, plaintextBrokers } from '../connection.js'
+import { connected, disconnected } from '../rdkafka.js'
+import { readFromStart, withPlugin, type Which } from './plugin.js'
+
+/** A way to have a function called for every record of a topic, from its start, and to commit each when it has returned. */
+type OpenReader = (options: { brokers: string, topic: string, group: string, onMessage: () => void }) => Promise<{ close: () => Promise<unknown> }>
+
+const plugin = (which: Which): OpenReader => async ({ brokers, topic, group, onMessage }) => {
+  if (which === 'stock') await readFromStart()
+  const app = await withPlugin(which, {
+    consumer: which === 'ours'
+      ? { ...connectionTo(brokers), 'client.id': 'bench', 'group.id': group }
+      : { bootstrapBrokers: plaintextBrokers(brokers), clientId: 'bench', groupId: group, maxWaitTime: 100 }
+  })
+  app.kafka.subscribe(topic)
+  app.kafka.on(topic, (_message, commit) => { onMessage(); commit() })
+  app.kafka.on('error', () => {})
+  await app.ready()
+  app.kafka.consume()
+  return { close: () => app.close() }
+}
+
+const kafkajs: OpenReader = async ({ brokers, topic, group, onMessage }) => {
+  const { Kafka, logLevel } = (await import('kafkajs')).default
+  const consumer = new Kafka({ clientId: 'bench', brokers: plaintextBrokers(brokers), logLevel: logLevel.NOTHING }).consumer({ groupId: group })
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.run({ autoCommitThreshold: 1, eachMessage: async () => onMessage() })
+  return { close: () => consumer.disconnect() }
+}
+
+const plain: OpenReader = async ({ brokers, topic, group, onMessage }) => {
+  const consumer = new rdkafka.KafkaConsumer({
+    ...connectionTo(brokers),
+    'group.id': group,
+    'enable.auto.commit': false,
+    'fetch.queue.backoff.ms': 5,
+    'queued.min.messages': 5000,
+    'queued.max.messages.kbytes': 4096
+  }, { 'auto.offset.reset': 'earliest' })
+  await connected(consumer)
+  consumer.setDefaultConsumeTimeout(10)
+  consumer.subscribe([topic])
+  let isClosed = false
+  const look = () => consumer.consume(1000, (_error, messages) => {
+    messages?.forEach(onMessage)
+    if (!isClosed) setImmediate(look)
+  })
+  look()
+  return { close: () => { isClosed = true; return disconnected(consumer) } }
+}
+
+export type Client = 'ours' | 'stock' | 'kafkajs' | 'plain'
+
+export const readers: Record<Client, OpenReader> = { ours: plugin('ours'), stock: plugin('stock'), kafkajs, plain }

@@ -1,0 +1,76 @@
+import rdkafka from 'node-rdkafka'
+import { connectionTo, plaintextBrokers } from '../connection.js'
+import { connected, disconnected } from '../rdkafka.js'
+import { producerOptions, withPlugin, type Which } from './plugin.js'
+
+/** A way to send one record and to learn that it is acknowledged by all in-sync replicas. */
+interface Sender { send: (key: string, value: string) => Promise<unknown>, close: () => Promise<unknown> }
+type OpenSender = (options: { brokers: string, topic: string, inFlight: number }) => Promise<Sender>
+
+const plugin = (which: Which): OpenSender => async ({ brokers, topic }) => {
+  const app = await withPlugin(which, producerOptions(which, brokers))
+  await app.ready()
+  return { send: (key, payload) => app.kafka.push({ topic, key, payload }), close: () => app.close() }
+}
+
+const coalesced: OpenSender = async ({ brokers, topic }) => {
+  const { Producer, stringSerializers } = await import('@platformatic/kafka')
+  const producer = new Producer({ clientId: 'bench', bootstrapBrokers: plaintextBrokers(brokers), serializers: stringSerializers })
+  let waiting: Array<{ message: { topic: string, key: string, value: string }, resolve: (value?: unknown) => void, reject: (error: unknown) => void }> = []
+  let requests = 0
+  // What comes in one turn of the loop, or while five requests are under way, is one request.
+  const flush = () => {
+    if (waiting.length === 0 || requests >= 5) return
+    const batch = waiting
+    waiting = []
+    requests++
+    producer.send({ messages: batch.map(({ message }) => message) })
+      .then(() => { for (const { resolve } of batch) resolve() }, (error: unknown) => { for (const { reject } of batch) reject(error) })
+      .finally(() => { requests--; flush() })
+  }
+  return {
+    send: (key, value) => new Promise((resolve, reject) => {
+      if (waiting.push({ message: { topic, key, value }, resolve, reject }) === 1) setImmediate(flush)
+    }),
+    close: () => producer.close()
+  }
+}
+
+const kafkajs: OpenSender = async ({ brokers, topic }) => {
+  const { Kafka, Partitioners, logLevel } = (await import('kafkajs')).default
+  const producer = new Kafka({ clientId: 'bench', brokers: plaintextBrokers(brokers), logLevel: logLevel.NOTHING }).producer({ createPartitioner: Partitioners.DefaultPartitioner })
+  await producer.connect()
+  return { send: (key, value) => producer.send({ topic, acks: -1, messages: [{ key, value }] }), close: () => producer.disconnect() }
+}
+
+/** Its best settings for the load: reports by `flush` for few messages in flight, by a timer for many. */
+const plain: OpenSender = async ({ brokers, topic, inFlight }) => {
+  const producer = new rdkafka.Producer({ ...connectionTo(brokers), 'linger.ms': 5, 'enable.idempotence': true, dr_cb: true }, { acks: -1 })
+  await connected(producer)
+  let pending = 0
+  let isFlushing = false
+  const flush = () => {
+    if (isFlushing || pending === 0) return
+    isFlushing = true
+    producer.flush(1000, () => { isFlushing = false; flush() })
+  }
+  const byTimer = inFlight > 500
+  if (byTimer) producer.setPollInterval(1)
+  producer.on('delivery-report', (error, { opaque }) => {
+    pending--
+    if (error) opaque.reject(error)
+    else opaque.resolve()
+  })
+  return {
+    send: (key, value) => new Promise((resolve, reject) => {
+      producer.produce(topic, null, Buffer.from(value), key, undefined, { resolve, reject })
+      pending++
+      if (!byTimer) flush()
+    }),
+    close: () => disconnected(producer)
+  }
+}
+
+export type Client = 'ours' | 'stock' | 'coalesced' | 'kafkajs' | 'plain'
+
+export const senders: Record<Client, OpenSender> = { ours: plugin('ours'), stock: plugin('stock'), coalesced, kafkajs, plain }

@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs'
+
+// What Linux tells of another process; elsewhere there are no such figures.
+
+/** CPU time in microseconds, NaN where it is not told. */
+export function cpuUsOf (pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+    return (Number(fields[11]) + Number(fields[12])) * 10_000
+  } catch {
+    return NaN
+  }
+}
+
+/** The largest memory that it had, in MB. */
+export function memoryMbOf (pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmHWM:\s+(\d+)/)?.[1]) / 1024
+  } catch {
+    return NaN
+  }
+}

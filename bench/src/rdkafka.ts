@@ -1,0 +1,10 @@
+import type { Client, LibrdKafkaError } from 'node-rdkafka'
+
+/** What a call of node-rdkafka answers by its callback. */
+export const answered = <Value>(call: (done: (error: LibrdKafkaError | null, value: Value) => void) => unknown): Promise<Value> => new Promise((resolve, reject) => {
+  call((error, value) => error ? reject(new Error(error.message)) : resolve(value))
+})
+
+export const connected = <Events extends string>(client: Client<Events>) => answered(done => client.connect({}, done))
+
+export const disconnected = <Events extends string>(client: Client<Events>) => new Promise<void>(resolve => { client.disconnect(() => resolve()) })

@@ -1,1 +1,0 @@
-export { startPostgres, type Postgres } from './cluster.js'

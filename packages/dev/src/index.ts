@@ -1,0 +1,7 @@
+export { EMBEDDED_BROKER_SETTINGS } from './embedded-broker.js'
+export { freePort } from './ports.js'
+export { newDatabase, query } from './postgres/query.js'
+export { startPostgres, type Postgres } from './postgres/server.js'
+export { isHealthy, startLogged, startService, type LoggedService, type Service } from './service.js'
+export { missingRegistrations, systemFolders } from './generate/missing.js'
+export { entryOf, readSystem, type ServiceFolder, type System } from './system.js'

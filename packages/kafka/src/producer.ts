@@ -1,0 +1,175 @@
+import { Backlog } from './backlog.js'
+import { flushUpTo } from './delivery-reports.js'
+import { KafkaError } from './errors.js'
+import { InFlight, type Pending } from './in-flight.js'
+import { producerConfiguration, type Configuration } from './options.js'
+import { ProducerHandle } from './producer-handle.js'
+import { toHeaders, type RecordHeaders } from './record.js'
+import { isRefusal, Refusals } from './refusals.js'
+import type { ClientOptions, Delivery, Headers, OutgoingMessage } from './types.js'
+
+/** As many requests as librdkafka has under way to a broker (five, with idempotence), less the next one. */
+const fewInFlight = 4
+/** Before a handle that has ended is replaced: doubled each time that none of its messages was acknowledged. */
+const firstPauseMs = 1000
+const longestPauseMs = 8000
+/** What is refused where no topic is: the id of an idempotent producer. */
+const cluster = 'the cluster'
+
+/** A producer on librdkafka, of the shape that @fastify/kafka calls. */
+export class Producer {
+  readonly #options: ClientOptions
+  readonly #configuration: Configuration
+  /** Those that every message gets. */
+  readonly #headers: RecordHeaders | undefined
+  #handle: ProducerHandle
+  #isClosed = false
+  #failure: KafkaError | undefined
+  #replacing: NodeJS.Timeout | undefined
+  #pauseMs = firstPauseMs
+  readonly #refusals: Refusals
+  readonly #inFlight = new InFlight()
+  /** Not handed over yet: it is gathered, the handle is opening, or librdkafka's queue is full. */
+  readonly #waiting: Backlog
+  /** Beside sending: fetches events (a broker gone or back) and ends what has waited for too long. */
+  readonly #everySecond: NodeJS.Timeout
+
+  /**
+   * @param options librdkafka's properties, the plugin's names, and `logger`, `onState`, `headers`
+   * @throws KafkaError ERR__INVALID_ARG for a property that librdkafka does not know, or a value that it refuses; for a header that is not text
+   */
+  constructor (options: ClientOptions) {
+    this.#options = options
+    this.#refusals = new Refusals(options)
+    this.#configuration = producerConfiguration(options)
+    this.#headers = toHeaders(options.headers)
+    this.#waiting = new Backlog(Number(this.#configuration.topic['message.timeout.ms']) || Infinity, {
+      isHeld: () => this.#isWorthGathering(),
+      take: pending => this.#handle.isOpen && this.#produce(pending),
+      taken: () => this.#handle.fetchReports()
+    })
+    this.#handle = this.#newHandle()
+    this.#everySecond = setInterval(() => {
+      if (this.#handle.isOpen) this.#handle.poll()
+      this.#waiting.expire()
+    }, 1000).unref()
+  }
+
+  /**
+   * Sends records; resolves with where each is stored once the broker has acknowledged them all. A full local queue
+   * (`queue.buffering.max.messages`, `.kbytes`) makes the call wait. Until then buffers belong to the producer.
+   * Rejects with a KafkaError: ERR__MSG_TIMED_OUT about `message.timeout.ms` after the broker went away,
+   * ERR_MSG_SIZE_TOO_LARGE, ERR__INVALID_ARG, …
+   */
+  send ({ messages }: { messages: OutgoingMessage[] }): Promise<Delivery[]> {
+    const only = messages.length === 1 ? messages[0] : undefined
+    if (only !== undefined) return this.#send(only)
+    return Promise.all(messages.map(message => this.#send(message))).then(all => all.flat())
+  }
+
+  /** Flushes for at most 4 s (1 s less than `closeTimeoutMs`), rejects what is left with ERR__DESTROY and frees the handle; 5 s in all. */
+  async close (): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#handle.opened
+    const until = performance.now() + Math.max(0, (this.#options.closeTimeoutMs ?? 5000) - 1000)
+    while (this.#inFlight.size + this.#waiting.length > 0 && this.#handle.isOpen && this.#handle.isConnected && performance.now() < until) {
+      await this.#handle.flush(100)
+    }
+    this.#handle.stop()
+    clearInterval(this.#everySecond)
+    clearTimeout(this.#replacing)
+    this.#rejectAll(new KafkaError('ERR__DESTROY', 'The producer was closed before the broker acknowledged the message'))
+    await this.#handle.free()
+  }
+
+  #newHandle (): ProducerHandle {
+    const handle = new ProducerHandle(this.#configuration, this.#options, {
+      opened: () => this.#waiting.wake(),
+      refused: error => {
+        this.#failure = error
+        this.#rejectAll(error)
+        this.#options.onState?.({ type: 'fatal', error })
+      },
+      acknowledged: (pending, delivery) => {
+        if (!this.#inFlight.delete(pending)) return
+        this.#inFlight.answered()
+        this.#pauseMs = firstPauseMs
+        this.#refusals.allowed(cluster, delivery.topic)
+        pending.resolve([delivery])
+        this.#waiting.wake()
+      },
+      failed: (pending, error) => {
+        if (!this.#inFlight.delete(pending)) return
+        if (!error.codeName.startsWith('ERR__')) this.#inFlight.answered() // by the broker, with a refusal
+        if (isRefusal(error)) this.#refusals.refused(pending.message.topic, error)
+        pending.reject(error)
+        this.#waiting.wake()
+      },
+      fatal: error => { if (handle === this.#handle) this.#replace(error) },
+      statistics: ({ eos }) => { if (eos?.idemp_state === 'Assigned') this.#refusals.allowed(cluster) },
+      inFlight: () => this.#inFlight.size,
+      isUnresponsive: () => this.#inFlight.isUnanswered(),
+      isClosed: () => this.#isClosed
+    })
+    return handle
+  }
+
+  /**
+   * After a fatal error the messages of a handle fail, and the next ones wait for a new handle. It comes after a pause,
+   * since most causes (a missing right) last: the new one may end like the old one.
+   */
+  #replace (error: KafkaError): void {
+    if (this.#isClosed || this.#replacing !== undefined) return
+    if (isRefusal(error)) this.#refusals.refused(cluster, error)
+    this.#options.logger?.warn({ err: error, afterMs: this.#pauseMs }, 'kafka: producer replaced')
+    this.#handle.stop()
+    this.#rejectAll(error)
+    this.#handle.free()
+    this.#replacing = setTimeout(() => {
+      this.#replacing = undefined
+      this.#handle = this.#newHandle()
+    }, this.#pauseMs).unref()
+    this.#pauseMs = Math.min(this.#pauseMs * 2, longestPauseMs)
+  }
+
+  #send (message: OutgoingMessage): Promise<Delivery[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) throw new KafkaError('ERR__STATE', 'The producer is closed')
+      if (this.#failure) throw this.#failure
+      const pending: Pending = { message, resolve, reject, place: 0 }
+      const isAlone = this.#handle.isOpen && this.#inFlight.size + this.#waiting.length === 0
+      if (isAlone && this.#produce(pending)) this.#handle.fetchReports()
+      else this.#waiting.push(pending)
+    })
+  }
+
+  /**
+   * With few in flight none waits. From there on a request costs more than what it carries: messages wait for those in
+   * flight and go together, one request for each partition. With many in flight librdkafka's linger does the same.
+   */
+  #isWorthGathering (): boolean {
+    const { size } = this.#inFlight
+    return size > fewInFlight && size <= flushUpTo
+  }
+
+  /** Hands one message over, or ends it where it is refused. False where there is no room. */
+  #produce (pending: Pending): boolean {
+    try {
+      if (!this.#handle.produce(pending, this.#headersOf(pending.message.headers))) return false
+    } catch (cause) {
+      pending.reject(KafkaError.from(cause))
+      return true
+    }
+    this.#inFlight.add(pending)
+    return true
+  }
+
+  #headersOf (headers: Headers | undefined): RecordHeaders | undefined {
+    return headers === undefined ? this.#headers : toHeaders([...this.#options.headers ?? [], ...headers])
+  }
+
+  #rejectAll (error: KafkaError): void {
+    for (const { reject } of [...this.#inFlight.take(), ...this.#waiting.take()]) reject(error)
+  }
+}

@@ -1,0 +1,13 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { provisionTopics, type Connection, type TopicDeclaration } from '@pair/kafka'
+
+/** Creates the topics that are missing, in the background: a start waits for no broker, and a topic may come late. */
+export const provisioning = fp(async (app: FastifyInstance, options: { connection: Connection, topics: TopicDeclaration[] }) => {
+  const stop = new AbortController()
+  const declared = options.topics.map(topic => ({ ...topic, name: app.kafkaName(topic.name) }))
+  app.addHook('onReady', async () => {
+    provisionTopics(options.connection, declared, { logger: app.log, signal: stop.signal })
+  })
+  app.addHook('preClose', async () => stop.abort())
+}, { name: 'topics' })

@@ -1,0 +1,40 @@
+import type { FastifyBaseLogger } from 'fastify'
+
+const quietMs = 10_000
+
+/** Reports something that fails again and again: the change of state at once, then at most one line in 10 s. */
+export class DependencyStatus {
+  readonly #log: FastifyBaseLogger
+  readonly #what: string
+  #since: number | undefined
+  #loggedAt = -Infinity
+  #failures = 0
+
+  /** @param what what is away, as it stands in the log: "the broker" */
+  constructor (log: FastifyBaseLogger, what: string) {
+    this.#log = log
+    this.#what = what
+  }
+
+  get isAway (): boolean {
+    return this.#since !== undefined
+  }
+
+  /** @param state what is wrong, as it stands in the log */
+  failed (err?: unknown, details: object = {}, state = 'away'): void {
+    const now = performance.now()
+    this.#since ??= now
+    this.#failures += 1
+    if (now - this.#loggedAt < quietMs) return
+    this.#loggedAt = now
+    this.#log.warn({ ...details, err, failures: this.#failures, forMs: Math.round(now - this.#since) }, `${this.#what}: ${state}, trying again`)
+  }
+
+  recovered (details: object = {}): void {
+    if (this.#since === undefined) return
+    this.#log.info({ ...details, failures: this.#failures, forMs: Math.round(performance.now() - this.#since) }, `${this.#what}: back`)
+    this.#since = undefined
+    this.#loggedAt = -Infinity
+    this.#failures = 0
+  }
+}

@@ -1,0 +1,52 @@
+import type { Event } from '@pair/events'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { afterCommit, type Db } from '../database/transaction.js'
+import type { OutboundMessage } from '../publishing/message.js'
+import { insertRows } from './insert.js'
+import { outboxLeases } from './leases.js'
+import { Relay } from './relay.js'
+import { outboxRows } from './rows.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    outbox: Outbox
+    relay: Relay
+  }
+}
+
+/** The transactional outbox: an event is stored in the transaction of the change that it reports, and the relay sends it. */
+export class Outbox {
+  readonly #relay: Pick<Relay, 'relayId' | 'add'>
+  readonly #messageOf: (event: Event) => OutboundMessage
+  readonly #aggregateType: string
+
+  constructor (relay: Pick<Relay, 'relayId' | 'add'>, messageOf: (event: Event) => OutboundMessage, aggregateType: string) {
+    this.#relay = relay
+    this.#messageOf = messageOf
+    this.#aggregateType = aggregateType
+  }
+
+  /**
+   * Adds events to the transaction of `db`: each is sent if, and only if, that is committed, those of one subject in the order
+   * in which they were added. (Where several transactions write about one subject, each must hold a lock on the row that
+   * changed.) With a `db` of `app.transaction` or of a consumer's handler the commit hands them to the relay at once; with a
+   * client of the caller's own they are found within a second.
+   *
+   * @throws Error where an event is none of a topic that this service sends, or is larger than its topic takes
+   */
+  async add (db: Db, events: Event | Event[]): Promise<void> {
+    const messages = (Array.isArray(events) ? events : [events]).map(this.#messageOf)
+    if (messages.length === 0) return
+    const rows = await insertRows(db, messages, this.#relay.relayId, this.#aggregateType)
+    afterCommit(db, () => { for (const row of rows) this.#relay.add(row) })
+  }
+}
+
+/** The outbox. Its rows wait for the relay, which begins when Kafka's clients are there (plugin.ts). */
+export const outbox = fp(async (app: FastifyInstance, { aggregateType }: { aggregateType: string }) => {
+  const { pool } = app.database
+  const relay = new Relay(outboxRows(pool), outboxLeases(pool), app.push, app.log, app.kafkaName.bind(app))
+  app.decorate('relay', relay)
+  app.decorate('outbox', new Outbox(relay, app.messageOf, aggregateType))
+}, { name: 'outbox', dependencies: ['database', 'publishing'] })

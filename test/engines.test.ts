@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const read = (path: string) => JSON.parse(readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8'))
+
+interface Package { dev?: boolean, engines?: { node?: string } }
+
+/** Whether a range, as npm has them, admits this Node (major and minor version). */
+function admits (range: string, [major, minor]: [number, number]): boolean {
+  return range.split('||').some(alternative => {
+    const comparators = [...alternative.matchAll(/(>=|<=|>|<|\^|~|=)?\s*v?(\d+|\*)(?:\.(\d+))?[.\dx]*/g)]
+    return comparators.every(([, operator = '=', first, second]) => {
+      if (first === '*') return true
+      const difference = (major - Number(first)) || (second === undefined ? 0 : minor - Number(second))
+      if (operator === '>=') return difference >= 0
+      if (operator === '<=') return difference <= 0
+      if (operator === '>') return difference > 0
+      if (operator === '<') return difference < 0
+      return major === Number(first) && (operator === '^' ? difference >= 0 : difference === 0)
+    })
+  })
+}
+
+test('every package of production supports the oldest Node that is promised', () => {
+  const { engines: { node }, dependencies } = read('package.json')
+  const [, major, minor] = /^>=(\d+)\.(\d+)$/.exec(node) ?? []
+  expect(dependencies).toBeDefined()
+  const packages = Object.entries(read('package-lock.json').packages as Record<string, Package>).filter(([path, { dev }]) => path.startsWith('node_modules/') && !dev)
+  expect(packages.length).toBeGreaterThan(100)
+  const refused = packages.filter(([, { engines }]) => !admits(engines?.node ?? '*', [Number(major), Number(minor)])).map(([path, { engines }]) => `${path}: ${engines?.node}`)
+  expect(refused).toEqual([])
+})
+
+test.each([
+  ['>=22', false], ['>=20', true], ['>= 20.20', false], ['>=20.18.1', true], ['18 || 20 || >=22', true], ['18 || >=22', false], ['^18.18.0 || ^20.9.0 || >=21.1.0', true], ['^20.20.0', false], ['20.x', true], ['>=14 <20', false], ['>=0.10.0', true], ['*', true]
+])('a package for Node %s would be seen as one that supports 20.19 or not: %s', (range, expected) => {
+  expect(admits(range, [20, 19])).toBe(expected)
+})

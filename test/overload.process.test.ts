@@ -1,0 +1,40 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { keepReading } from './fixtures/readers.js'
+import { checks, profileOf, register, registered, type Service } from './fixtures/services.js'
+import { said, startPair, useBroker } from './fixtures/harness.js'
+
+useBroker()
+
+/** Reads over 1,500 connections for that long, and expects the service to be ready whenever it is asked. */
+async function readFrom (service: Service, path: string, forMs: number) {
+  const reading = keepReading(`${service.url}${path}`, 1500)
+  onTestFinished(() => reading.stop())
+  for (const until = performance.now() + forMs; performance.now() < until; await delay(100)) {
+    expect(await checks(service)).toMatchObject({ status: 200, database: 'up' })
+  }
+  reading.stop()
+  // Whoever was refused was told that there is too much to do.
+  if (reading.answers['503'] !== undefined) expect(reading.lastRefusal).toMatch(/retry-after: 1\r\n[^]*urn:problem:overloaded/)
+  expect(said([service], 'the database: away, trying again')).toBe(0)
+}
+
+test('however many read, a service stays ready and goes on with its own work, and who is refused is told of overload', async () => {
+  const { user, profile, client } = await startPair()
+  const { id } = (await registered(user)).body.user
+  await profileOf(profile, id)
+
+  let profileAfterMs = Infinity
+  const effect = async () => {
+    await delay(500)
+    const started = performance.now()
+    const { body } = await register(user)
+    while ((await client.query('select from profiles where user_id = $1', [body.user.id])).rowCount === 0) await delay(20)
+    profileAfterMs = performance.now() - started
+  }
+  const since = performance.now()
+  const reading = readFrom(profile, `/profile/${id}`, 4000).then(() => performance.now() - since)
+  const [readingMs] = await Promise.all([reading, effect()])
+  expect(profileAfterMs).toBeLessThan(Math.max(8000, readingMs)) // on a busy machine at least not after the readers
+  await readFrom(user, `/user/${id}`, 3000)
+})
