@@ -76,13 +76,13 @@ test('a message that kills its process at the head of its partition is dead-lett
   expect(await lettersSince()).toEqual(new Map([[position, 1]]))
 })
 
-test('three messages that kill their process, two of them next to each other, are dead-lettered as crashed, once each, and nothing else is', async () => {
+test('four messages that kill their process, in three partitions and two of them next to each other, are dead-lettered as crashed, once each, and nothing else is', async () => {
   const { url, client } = await openDatabase()
   const lettersSince = await watchLetters()
-  const killers = events(3, 'abort')
+  const killers = events(4, 'abort')
   const others = events(60, 'plain')
-  const values = [...others.slice(0, 10), killers[0], others[10], killers[1], ...others.slice(11, 30), killers[2], ...others.slice(30)]
-  const places = await put(...values.map((value, index) => ({ value, partition: index % 2 })))
+  const values = [...killers.slice(0, 3), others[0], killers[3], ...others.slice(1)]
+  const places = await put(...values.map((value, index) => ({ value, partition: index % 4 })))
   supervise(url)
   await expectOneEffectEach(client, others, 300_000)
   const expected = killers.map(killer => places[values.indexOf(killer)]).map(place => [`${place?.partition}@${place?.offset}`, 1] as const)

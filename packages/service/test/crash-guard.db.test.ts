@@ -1,29 +1,27 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Message } from '@pair/kafka'
 import { CrashGuard } from '../dist/crash-guard/crash-guard.js'
 import type { ServicePool } from '../dist/database/pool.js'
-import { guardedDatabase } from './guarded-database.js'
+import { useGuardedDatabase } from './guarded-database.js'
 import { never } from './partition-lives.js'
 
-let database: Awaited<ReturnType<typeof guardedDatabase>>
 let pool: ServicePool
-
-beforeAll(async () => {
-  database = await guardedDatabase()
-  pool = database.pool
-})
-afterAll(async () => await database.close())
+useGuardedDatabase(opened => { pool = opened })
 
 const messageAt = (offset = 0, topic: string = randomUUID()) => ({ topic, partition: 0, offset, timestamp: -1 }) as Message
 const rowOf = async ({ topic }: Message) => (await pool.query<{ weight: number, suspicion: number }>('select * from crash_guard where topic = $1', [topic])).rows[0]
 
-/** A process that is assigned the partition of a message, handles that alone, and dies. @returns the verdict that it began with */
-async function dieWith (message: Message) {
+/**
+ * A process that is assigned the partitions of a message and of others, handles that message alone, and dies.
+ * @returns the verdict on it that the process began with
+ */
+async function dieWith (message: Message, others: Message[] = []) {
   let isDead = false
   const query = async (text: string, values: unknown[]) => isDead ? await never() : await pool.query(text, values)
   const guard = new CrashGuard({ query: query as never })
+  for (const other of others) await guard.assigned(other)
   const verdict = await guard.assigned(message)
   await new Promise<void>(resolve => {
     guard.alone(message, async () => {
@@ -63,6 +61,21 @@ describe('a message', () => {
       suspicions.push((await rowOf(message))?.suspicion)
     }
     expect(suspicions).toEqual([3, 2, 1, 0, 0])
+  })
+
+  test('is suspected as before when its process died at the mark of another partition', async () => {
+    const killers = [0, 1, 2, 3].map(() => messageAt())
+    const crashed = new Set<Message>()
+    for (let life = 0; life < 4 * killers.length; life++) {
+      const killer = killers[life % killers.length] as Message
+      if ((await dieWith(killer, killers.filter(other => other !== killer))).hasCrashed(killer)) crashed.add(killer)
+    }
+    expect(crashed.size).toBe(4)
+    // Assigned first and last, so that the mark was seen in its place and where it is kept.
+    await dieWith(killers[0] as Message, [killers[1] as Message])
+    await new CrashGuard(pool).assigned(killers[0] as Message)
+    await new CrashGuard(pool).assigned(killers[1] as Message)
+    expect((await rowOf(killers[1] as Message))?.suspicion).toBeGreaterThanOrEqual(9)
   })
 
   test('is not suspected when its partition is assigned to the living process that handles it once more', async () => {
@@ -189,6 +202,16 @@ test('no handler runs beside one that is marked, of whatever topic', async () =>
   const message = messageAt(1)
   await Promise.all(Array.from({ length: 40 }, async (_, index) => index % 8 === 0 ? await guard.alone(message, task('marked')) : await guard.beside(task('others'))))
   expect(running.most).toBeGreaterThan(1)
+})
+
+test('no handler runs while a message that has crashed is passed, for 3 s at most', async () => {
+  const guard = new CrashGuard(pool)
+  const order: string[] = []
+  const passed = guard.withoutHandlers(async () => { await sleep(50); order.push('passed') })
+  await Promise.all([passed, guard.beside(async () => { order.push('handled') })])
+  expect(order).toEqual(['passed', 'handled'])
+  guard.withoutHandlers(never).catch(() => {})
+  await guard.beside(async () => {})
 })
 
 test('a handler that hangs keeps a marked one waiting for a second, not for ever', async () => {

@@ -1,18 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { permanent, transient } from '@pair/service'
 import type { ServicePool } from '../dist/database/pool.js'
-import { guardedDatabase } from './guarded-database.js'
+import { useGuardedDatabase } from './guarded-database.js'
 import { never, partitionOf, stepped } from './partition-lives.js'
 
-let database: Awaited<ReturnType<typeof guardedDatabase>>
 let pool: ServicePool
-
-beforeAll(async () => {
-  database = await guardedDatabase()
-  pool = database.pool
-})
-afterAll(async () => await database.close())
+useGuardedDatabase(opened => { pool = opened })
 
 const away = () => transient(new Error('away'))
 

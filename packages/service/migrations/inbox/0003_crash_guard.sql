@@ -8,6 +8,9 @@ create table crash_guard (
   owner uuid not null,
   message text,
   weight integer not null default 0,
+  -- The message at whose mark a process died last, and the latest such process.
+  suspect text,
   suspicion integer not null default 0,
+  died_owner uuid,
   primary key (topic, partition)
 );

@@ -9,12 +9,14 @@ const assignmentsWithoutProgress = 3
 /**
  * What a death weighs. A handler that kills its process does so soon, or keeps the event loop from turning until somebody
  * ends the process. One that waits lets the loop turn: its death is more likely somebody else's doing, and after a second
- * its mark is taken back. Three of the first kind are a crash, or nine of the second. A death or an assignment without a mark
- * takes back 1.
+ * its mark is taken back. Three of the first kind are a crash, or nine of the second. A death or an assignment without a mark,
+ * in this partition or another one of the process, takes back 1.
  */
 const weights = { soon: 3, later: 1, crashed: 9 }
 const soonMs = 50
 const withdrawnAfterMs = 1000
+/** How long handlers wait at most for the end of a message that has crashed. */
+const quietMs = 3000
 
 /**
  * A process that is killed again and again some time after its start would hit the same mark each time. So the suspect waits
@@ -98,6 +100,19 @@ export class CrashGuard {
       return { running } // not awaited here: from now on others may run
     }, withdrawnAfterMs).finally(onUnmarked)
     return await running
+  }
+
+  /**
+   * Passes a message that has crashed. For up to 3 s no handler runs meanwhile: one that ends the process would bring the
+   * message back.
+   */
+  async withoutHandlers (task: () => Promise<void>): Promise<void> {
+    const { running } = await this.#lock.exclusive(async () => {
+      const running = task()
+      await settled(running, quietMs)
+      return { running }
+    }, withdrawnAfterMs)
+    await running
   }
 
   async #unmark (message: Message): Promise<void> {

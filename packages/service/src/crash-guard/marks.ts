@@ -3,7 +3,8 @@ import type { Pool } from 'pg'
 import type { Message } from '@pair/kafka'
 
 // Another owner than before: a mark that is set was set at a death, and its weight is added to the suspicion. Where none is
-// set, the death was none of the suspect's doing, or there was none.
+// set, the death was none of the suspect's doing, or there was none. Only where that owner died at another partition's mark
+// this one's suspect is none the better for it: it had no turn.
 const assignSql = `
   insert into crash_guard as known (topic, partition, position, owner) values ($1, $2, $3, $4)
   on conflict (topic, partition) do update set
@@ -12,10 +13,14 @@ const assignSql = `
     owner = excluded.owner,
     suspicion = case
       when known.owner = excluded.owner then known.suspicion
+      when known.weight = 0 and exists (
+        select from crash_guard as other where other.died_owner = known.owner or (other.owner = known.owner and other.weight > 0)
+      ) then known.suspicion
       when known.weight = 0 then greatest(known.suspicion - 1, 0)
       when known.suspect = known.message then known.suspicion + known.weight
       else known.weight end,
     suspect = case when known.owner = excluded.owner or known.weight = 0 then known.suspect else known.message end,
+    died_owner = case when known.owner = excluded.owner or known.weight = 0 then known.died_owner else known.owner end,
     weight = case when known.owner = excluded.owner then known.weight else 0 end
   returning assignments, suspect, suspicion`
 

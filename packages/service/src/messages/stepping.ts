@@ -78,16 +78,20 @@ export class Stepping {
 
   /** Resolves when the message has come to its end, or sooner: the mark of its first attempt is gone, or it kills nothing. */
   async #step (message: Message, verdict: Verdict, take: (step: Step) => Promise<void>): Promise<void> {
-    const hasCrashed = verdict.hasCrashed(message)
-    await this.#delay(hasCrashed ? 0 : verdict.holdBackMs(message))
+    const beside: Step['run'] = async handler => await this.#guard.beside(handler, message)
+    if (verdict.hasCrashed(message)) {
+      return await this.#guard.withoutHandlers(async () => {
+        await take({ hasCrashed: true, run: beside, isOver () {} })
+        await this.#delay(commitStoredMs)
+      })
+    }
+    await this.#delay(verdict.holdBackMs(message))
     await new Promise<void>(resolve => {
       const run: Step['run'] = async (handler, started) => this.#wait.has(message)
-        ? await this.#guard.beside(handler, message)
+        ? await beside(handler, started)
         : await this.#guard.alone(message, handler, { signal: this.#signal, onUnmarked: resolve, started })
-      take({ hasCrashed, run, isOver: resolve }).then(resolve, resolve)
+      take({ hasCrashed: false, run, isOver: resolve }).then(resolve, resolve)
     })
-    // Else the next one could end the process first, and this one would come again.
-    if (hasCrashed) await this.#delay(commitStoredMs)
   }
 
   /** Shorter where the service ends. */

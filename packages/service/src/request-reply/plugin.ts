@@ -100,7 +100,7 @@ export const requestReply = fp(async (app: FastifyInstance, { name, settings, on
       return refused() ?? (unread && `replies to ${unread} are not read yet`)
     },
     get refused () { return refused() },
-    close: async () => await (closed ??= Promise.race([leave(), delay(shutdown.requestReplyMs)]))
+    close: async () => await (closed ??= leave())
   })
 
   app.decorate('asks', topic => {
@@ -145,6 +145,8 @@ export const requestReply = fp(async (app: FastifyInstance, { name, settings, on
   }
 
   async function leave (): Promise<void> {
-    await Promise.all([producer?.close(), ...[...askers.values()].map(async ({ asker }) => await asker.close())])
+    const late = new AbortController()
+    const all = Promise.all([producer?.close(), ...[...askers.values()].map(async ({ asker }) => await asker.close())])
+    await Promise.race([all, delay(shutdown.requestReplyMs, late.signal).catch(() => {})]).finally(() => late.abort())
   }
 }, { name: 'request-reply', dependencies: ['metrics', 'contract'] })
