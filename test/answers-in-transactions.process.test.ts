@@ -50,7 +50,7 @@ test('what an answer writes with db is stored once, and undone where it refuses,
   }, folder, url)
   await eventually(async () => expect((await seller.inject('/health/consuming')).statusCode).toBe(200))
   const buyer = await newService('buyer-service', async app => { app.asks(saleRequest) }, folder)
-  const ask = (product: string, isGone: boolean) => buyer.ask(saleRequest, { product, isGone }, { timeoutMs: 30_000 })
+  const ask = (product: string, isGone: boolean) => buyer.ask(saleRequest, { product, isGone }, { timeoutMs: 120_000 })
 
   expect(await ask('shirt', false)).toEqual({ sold: 1 })
   await expect(ask('hat', true)).rejects.toMatchObject({ code: 'SOLD_OUT' })
@@ -78,7 +78,7 @@ test('a reply is heard though its transaction fails after it; the request is ans
     create constraint trigger fail_once after insert on sales deferrable initially deferred for each row execute function fail_once()`)
   const buyer = await newService('buyer-service', async app => { app.asks(topic) }, await newFolder())
 
-  expect(await buyer.ask(topic, { product: 'shirt', isGone: false }, { timeoutMs: 30_000 })).toEqual({ sold: 1 })
+  expect(await buyer.ask(topic, { product: 'shirt', isGone: false }, { timeoutMs: 120_000 })).toEqual({ sold: 1 })
   await eventually(async () => expect((await client.query('select product from sales')).rows).toEqual([{ product: 'shirt' }]))
   await eventually(async () => expect((await buyer.inject('/metrics')).body).toMatch(/replies_dropped_total\{.*reason="late".*\} 1/))
   expect(answers).toBe(2)

@@ -2,14 +2,13 @@ import { expect, test } from 'vitest'
 import { newAuthority, noOpenssl } from './fixtures/certificates.js'
 import { brokers, openDatabase, start, useBroker } from './fixtures/harness.js'
 import { expectNoSecret } from './fixtures/secrets.js'
-import { checks, eventually, expectAway, profileOf, reasonsOf, registered, up } from './fixtures/services.js'
+import { checks, eventually, expectAway, profileOf, reasonsOf, registered, up, within15s } from './fixtures/services.js'
 import { startTlsFront } from './fixtures/tls-front.js'
 
 // A broker whose certificate is not what it should be, and whole services.
 
 useBroker()
 
-const within15s = 15_000
 const authority = noOpenssl ? undefined : newAuthority()
 const host = '127.0.0.1'
 

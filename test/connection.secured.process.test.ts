@@ -13,7 +13,7 @@ import { read } from './fixtures/records.js'
 import { expectNoSecret } from './fixtures/secrets.js'
 import { give, newCertificateUser, newScramUser, noSecuredKafka, plainUser, saslSettings, securedKafka, setScramPassword, type Principal } from './fixtures/secured-kafka.js'
 import { newOauthUser } from './fixtures/token-server.js'
-import { checks, eventually, expectAway, isConsuming, isReady, profileOf, reasonsOf, registered, up } from './fixtures/services.js'
+import { checks, eventually, expectAway, isConsuming, isReady, profileOf, reasonsOf, registered, up, within15s } from './fixtures/services.js'
 import { brokers, openDatabase, prefix, said, start, useBroker } from './fixtures/harness.js'
 
 // Whole services on listeners with TLS that deny what no ACL allows, by settings alone.
@@ -94,7 +94,7 @@ secured(named('a wrong password is one line with the reason and away within 15 s
   await setScramPassword(name, right)
   await profileOf(profile, body.user.id)
   for (const service of [user, profile]) {
-    await eventually(async () => expect(await checks(service)).toEqual(up), 15_000)
+    await eventually(async () => expect(await checks(service)).toEqual(up), within15s)
     // One for each of its clients.
     for (const line of reasonsOf(service)) expect(line).toMatchObject({ msg: 'kafka: no broker can be reached', broker: securedKafka().sasl, reason: expect.stringContaining('invalid credentials') })
     expect(reasonsOf(service).length).toBeLessThan(4)

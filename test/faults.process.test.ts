@@ -204,6 +204,6 @@ test.for(['nothing', 'the broker', 'the broker (for so long that the group is lo
   const started = performance.now()
   for (const service of [user, profile]) service.kill('SIGTERM')
   expect(await Promise.all([user.ended, profile.ended])).toEqual([0, 0])
-  expect(performance.now() - started).toBeLessThan(10_000)
+  expect(performance.now() - started).toBeLessThan(30_000) // 10 s, on a machine three times slower
   await underWay
 })

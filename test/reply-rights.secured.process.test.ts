@@ -4,13 +4,12 @@ import { beforeAll, expect, test } from 'vitest'
 import { brokers, onBroker, startReady, useBroker } from './fixtures/harness.js'
 import { give, newScramUser, noSecuredKafka } from './fixtures/secured-kafka.js'
 import { expectNoSecret } from './fixtures/secrets.js'
-import { checks, eventually, refusedLines, type Service } from './fixtures/services.js'
+import { checks, eventually, refusedLines, within15s, type Service } from './fixtures/services.js'
 
 // Rights of services that ask and answer, which have no database.
 
 const secured = test.skipIf(noSecuredKafka)
 const named = (name: string) => noSecuredKafka ? `${name} (${noSecuredKafka})` : name
-const within15s = 15_000
 let requests: string
 let replies: string
 

@@ -6,14 +6,13 @@ import { expect, test } from 'vitest'
 import { read } from './fixtures/records.js'
 import { give, newScramUser, noSecuredKafka, take, type Right } from './fixtures/secured-kafka.js'
 import { expectNoSecret } from './fixtures/secrets.js'
-import { checks, eventually, isReady, metricsOf, profileOf, refusedLines, registered, type Service } from './fixtures/services.js'
+import { checks, eventually, isReady, metricsOf, profileOf, refusedLines, registered, within15s, type Service } from './fixtures/services.js'
 import { brokers, newEvent, onBroker, openDatabase, put, start, useBroker } from './fixtures/harness.js'
 
 // Rights that are missing, given and taken away, in whole services.
 
 const secured = test.skipIf(noSecuredKafka)
 const named = (name: string) => noSecuredKafka ? `${name} (${noSecuredKafka})` : name
-const within15s = 15_000
 
 useBroker()
 

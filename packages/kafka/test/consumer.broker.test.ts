@@ -425,7 +425,7 @@ test.concurrent.for(['up', 'down', 'paused', 'never seen'])('close ends within 5
   if (how === 'paused') await pauseProcess(broker.pid)
   const start = performance.now()
   await consumer.close()
-  expect(performance.now() - start).toBeLessThan(8000) // some slack, for a busy machine
+  expect(performance.now() - start).toBeLessThan(15_000) // 5 s, on a machine three times slower
   await ended
 })
 

@@ -39,7 +39,7 @@ async function newTopic (brokers = given) {
 
 const put = async (producer: Producer, topic: string, partition: number, ...values: string[]) =>
   await producer.send({ messages: values.map(value => ({ topic, partition, value })) })
-const eventually = (fact: () => unknown, timeout = 30_000) => vi.waitFor(fact, { timeout, interval: 20 })
+const eventually = (fact: () => unknown, timeout = 120_000) => vi.waitFor(fact, { timeout, interval: 20 })
 
 test('of every partition it hands out what is written once it is ready, and nothing from before', async () => {
   const topic = await newTopic()

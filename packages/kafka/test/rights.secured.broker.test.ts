@@ -30,7 +30,7 @@ secured(named('a producer without the right to write sends what waits within sec
   const given = performance.now()
   await waiting
   expect(await vi.waitFor(() => send(topic), deadline)).toMatchObject([{ topic }])
-  expect(performance.now() - given).toBeLessThan(10_000)
+  expect(performance.now() - given).toBeLessThan(30_000)
   expect(rights()).toEqual({ type: 'allowed' })
   expect(states.filter(({ type }) => type === 'fatal')).toEqual([])
 })

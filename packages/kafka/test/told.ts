@@ -2,7 +2,7 @@ import { Producer, type ClientState, type Logger } from '@pair/kafka'
 import { expect, inject, vi } from 'vitest'
 import { newName } from '../../../test/fixtures/records.js'
 
-export const deadline = 20_000
+export const deadline = 120_000
 
 /** What a client tells, by log and by state. */
 export function listen () {

@@ -87,7 +87,8 @@ describe.each(Object.entries(forms))('with %s, an event', (_form, handlerOf) => 
   test('has its effect once, though it comes twenty times at the same moment', async () => {
     const event = newEvent()
     const handler = handlerOf()
-    const outcomes = await Promise.all(Array.from({ length: 20 }, async () => await attempt(handler, event)))
+    // On a busy machine the pool may not have so many connections in time, and the processor would try again, too.
+    const outcomes = await Promise.all(Array.from({ length: 20 }, async () => await vi.waitFor(async () => await attempt(handler, event), 120_000)))
     expect(outcomes.filter(({ outcome }) => outcome === 'processed')).toHaveLength(1)
     expect(outcomes.filter(({ outcome }) => outcome === 'duplicate')).toHaveLength(19)
     expect(await effects(event)).toBe(1)

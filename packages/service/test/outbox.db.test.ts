@@ -48,8 +48,8 @@ async function start (rows = outboxRows(pool)) {
   }, Fastify().log)
   relay.start()
   onTestFinished(async () => await relay.stop())
-  await vi.waitFor(() => expect(relay.relayId).not.toBe(0), 10_000)
-  return { relay, outbox: new Outbox(relay, messageOf, 'any'), sent, read, expectSent: async (ids: string[]) => await vi.waitFor(() => expect(sent).toEqual(ids), 10_000) }
+  await vi.waitFor(() => expect(relay.relayId).not.toBe(0), 120_000)
+  return { relay, outbox: new Outbox(relay, messageOf, 'any'), sent, read, expectSent: async (ids: string[]) => await vi.waitFor(() => expect(sent).toEqual(ids), 120_000) }
 }
 const idsOf = (events: Event[]) => events.map(({ id }) => id)
 const waiting = async () => (await pool.query('select from outbox')).rowCount
@@ -62,7 +62,7 @@ describe('an event that is added in a transaction', () => {
       read.mockClear()
       const one = event()
       await pool.transaction(async db => await outbox.add(db, [one]))
-      await vi.waitFor(async () => expect(await waiting()).toBe(0), 5000)
+      await vi.waitFor(async () => expect(await waiting()).toBe(0), 120_000)
       expect(read).not.toHaveBeenCalled()
     }, 20_000)
     await expectSent(expect.any(Array) as never)
@@ -78,7 +78,7 @@ describe('an event that is added in a transaction', () => {
       await db.query('rollback to savepoint here')
       await outbox.add(db, after)
     })
-    await vi.waitFor(() => expect([...sent].sort()).toEqual(idsOf([before, after]).sort()), 10_000)
+    await vi.waitFor(() => expect([...sent].sort()).toEqual(idsOf([before, after]).sort()), 120_000)
     expect(await pool.query('select from outbox where id = $1', [undone.id])).toMatchObject({ rowCount: 0 })
   })
 
@@ -149,7 +149,7 @@ describe('events of one subject', () => {
     const { outbox, sent, expectSent } = await start()
     const first = event()
     await pool.transaction(async db => await outbox.add(db, first))
-    await vi.waitFor(async () => expect(await waiting()).toBe(0), 10_000) // from here on rows are taken as they come
+    await vi.waitFor(async () => expect(await waiting()).toBe(0), 120_000) // from here on rows are taken as they come
     const [older, newer, other] = [event('one'), event('one'), event('two')]
     await pool.query("insert into outbox_relays (id, held_by, held_until) values (78, gen_random_uuid(), now() + interval '1 hour')")
     await pool.transaction(async db => await new Outbox({ relayId: 78, add () {} }, messageOf, 'any').add(db, older))
@@ -179,7 +179,7 @@ describe('events of one subject', () => {
         }
       }
     }))
-    await vi.waitFor(() => expect(sent).toHaveLength(300), 20_000)
+    await vi.waitFor(() => expect(sent).toHaveLength(300), 120_000)
     const ofSubject = (subject: number) => committed.filter(one => one.startsWith(`${subject} `)).map(one => one.slice(4))
     for (const subject of [100, 101, 102]) expect(sent.filter(id => ofSubject(subject).includes(id))).toEqual(ofSubject(subject))
   })

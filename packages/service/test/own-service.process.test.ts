@@ -31,7 +31,7 @@ function run (entry: string, env: Record<string, string>) {
 }
 
 async function get (port: number | undefined, path: string): Promise<{ status: number, body: string }> {
-  for (const deadline = performance.now() + 30_000; ;) {
+  for (const deadline = performance.now() + 120_000; ;) {
     const answer = await fetch(`http://127.0.0.1:${port}${path}`).catch(error => { if (performance.now() > deadline) throw error })
     if (answer) return { status: answer.status, body: await answer.text() }
   }

@@ -81,7 +81,7 @@ export async function stepped (pool: ServicePool, act: Handle<UserRegister>, opt
   for (let life = 1; life <= 2; life++) {
     partition.state.handled = []
     partition.live()
-    await vi.waitFor(() => { if (partition.state.handled.length === 0) throw new Error('no message is handled') }, 20_000)
+    await vi.waitFor(() => { if (partition.state.handled.length === 0) throw new Error('no message is handled') }, 120_000)
   }
   isReady = true
   partition.state.handled = []

@@ -14,7 +14,7 @@ describe('a partition', () => {
   test('that is assigned costs one statement more, and its messages none', async () => {
     const { state, live } = partitionOf(pool, () => {}, 100)
     const { statements } = live()
-    await vi.waitFor(() => expect(state.committed).toBe(100), 20_000)
+    await vi.waitFor(() => expect(state.committed).toBe(100), 120_000)
     expect(statements).toHaveBeenCalledTimes(1)
     statements.mockRestore()
   })
@@ -24,17 +24,17 @@ describe('a partition', () => {
     const { state, ids, live } = partitionOf(pool, async () => { if (isBusy) await never() })
     for (let life = 1; life <= 2; life++) {
       live()
-      await vi.waitFor(() => expect(state.handled).toEqual(ids), 20_000)
+      await vi.waitFor(() => expect(state.handled).toEqual(ids), 120_000)
       state.handled = []
     }
     live()
-    await vi.waitFor(() => expect(state.handled).toEqual(ids.slice(0, 1)), 20_000)
+    await vi.waitFor(() => expect(state.handled).toEqual(ids.slice(0, 1)), 120_000)
     await sleep(100) // nothing would tell that a second one comes
     expect(state.handled).toEqual(ids.slice(0, 1))
     isBusy = false
     state.handled = []
     live()
-    await vi.waitFor(() => expect(state.committed).toBe(5), 20_000)
+    await vi.waitFor(() => expect(state.committed).toBe(5), 120_000)
     expect(state.handled).toEqual(ids)
   })
 
@@ -43,12 +43,12 @@ describe('a partition', () => {
     for (let life = 1; life <= 5; life++) {
       state.handled = []
       live()
-      await vi.waitFor(() => expect(state.handled.length).toBeGreaterThan(0), 20_000)
+      await vi.waitFor(() => expect(state.handled.length).toBeGreaterThan(0), 120_000)
       if (life > 2) expect(await row()).toMatchObject({ weight: 3, message: '0@-1' })
     }
     state.handled = []
     live()
-    await vi.waitFor(() => expect(state.committed).toBe(5), 20_000)
+    await vi.waitFor(() => expect(state.committed).toBe(5), 120_000)
     expect(state.letters).toEqual(['crashed'])
     expect(state.handled).toEqual(ids.slice(1))
   })
@@ -61,12 +61,12 @@ describe('a partition', () => {
     for (let life = 1; life <= 5; life++) {
       state.handled = []
       live()
-      await vi.waitFor(() => expect(state.handled).toContain(ids[2]), 20_000)
+      await vi.waitFor(() => expect(state.handled).toContain(ids[2]), 120_000)
     }
     state.handled = []
     const { processor } = live()
-    await vi.waitFor(() => expect(state.letters).toEqual(['crashed']), 20_000)
-    await vi.waitFor(() => expect(state.handled).toEqual(expect.arrayContaining(ids.slice(3))), 20_000)
+    await vi.waitFor(() => expect(state.letters).toEqual(['crashed']), 120_000)
+    await vi.waitFor(() => expect(state.handled).toEqual(expect.arrayContaining(ids.slice(3))), 120_000)
     expect(state.handled).not.toContain(ids[2])
     await processor.stop()
   })
@@ -76,26 +76,26 @@ describe('a partition', () => {
     const { state, ids, live } = await stepped(pool, ({ id }) => { if (id === ids[1] && isAway) throw away() }, { keys: ['a', 'b', 'c', 'b', 'd'] })
     const done = (...offsets: number[]) => offsets.map(offset => ids[offset])
     live()
-    await vi.waitFor(() => expect(state.handled).toEqual(expect.arrayContaining(done(0, 1, 2, 4))), 20_000)
+    await vi.waitFor(() => expect(state.handled).toEqual(expect.arrayContaining(done(0, 1, 2, 4))), 120_000)
     expect(state.handled).not.toContain(ids[3])
     isAway = false
-    await vi.waitFor(() => expect(state.committed).toBe(5), 20_000)
+    await vi.waitFor(() => expect(state.committed).toBe(5), 120_000)
     expect(state.handled.filter(id => done(1, 3).includes(id)).slice(-2)).toEqual(done(1, 3))
   })
 
   test('that is stepped through does not wait for a handler that takes long', async () => {
     const { state, ids, live } = await stepped(pool, async ({ id }) => { if (id === ids[0]) await never() })
     live()
-    await vi.waitFor(() => expect(state.handled).toEqual(ids), 20_000)
+    await vi.waitFor(() => expect(state.handled).toEqual(ids), 120_000)
   })
 
   test('that is stepped through does not wait for the dead-letter topic with what is no event', async () => {
     const { state, ids, live } = await stepped(pool, () => {}, { rubbish: [1] })
     Object.assign(state, { refusesLetters: true, letters: [] })
     live()
-    await vi.waitFor(() => expect(state.handled).toEqual(ids.filter((_id, offset) => offset !== 1)), 20_000)
+    await vi.waitFor(() => expect(state.handled).toEqual(ids.filter((_id, offset) => offset !== 1)), 120_000)
     state.refusesLetters = false
-    await vi.waitFor(() => expect(state.committed).toBe(5), 20_000)
+    await vi.waitFor(() => expect(state.committed).toBe(5), 120_000)
     expect(state.letters).toEqual(['not-decodable'])
   })
 
@@ -105,13 +105,13 @@ describe('a partition', () => {
     const { state, live, row } = await stepped(pool, async () => {
       most = Math.max(most, ++running)
       if (state.handled.length <= 2) {
-        await vi.waitFor(async () => expect(await row()).toMatchObject({ message: `${state.handled.length - 1}@-1`, weight: 0 }), { timeout: 20_000, interval: 20 })
+        await vi.waitFor(async () => expect(await row()).toMatchObject({ message: `${state.handled.length - 1}@-1`, weight: 0 }), { timeout: 120_000, interval: 20 })
         await sleep(100) // nothing would tell that another one begins
       }
       running -= 1
     }, { concurrency: 1 })
     live()
-    await vi.waitFor(() => expect(state.committed).toBe(5), 20_000)
+    await vi.waitFor(() => expect(state.committed).toBe(5), 120_000)
     expect(most).toBe(1)
   })
 })
@@ -125,24 +125,24 @@ describe('a mark', () => {
   ])('is gone when its message %s', async (_what, act) => {
     const { state, row, live } = await stepped(pool, act)
     const { processor } = live()
-    await vi.waitFor(() => expect(state.handled.length).toBeGreaterThan(0), 20_000)
-    await vi.waitFor(async () => expect(await row()).toMatchObject({ weight: 0, suspicion: 0 }), 20_000)
+    await vi.waitFor(() => expect(state.handled.length).toBeGreaterThan(0), 120_000)
+    await vi.waitFor(async () => expect(await row()).toMatchObject({ weight: 0, suspicion: 0 }), 120_000)
     await processor.stop()
   })
 
   test('weighs less once its handler lets the event loop turn, and is withdrawn after a second', async () => {
     const { ids, row, live } = await stepped(pool, async ({ id }) => { if (id === ids[0]) await never() })
     live()
-    for (const weight of [1, 0]) await vi.waitFor(async () => expect(await row()).toMatchObject({ weight }), { timeout: 20_000, interval: 10 })
+    for (const weight of [1, 0]) await vi.waitFor(async () => expect(await row()).toMatchObject({ weight }), { timeout: 120_000, interval: 10 })
   })
 
   test('that is left because the database is away is taken back while its message waits for a dependency', async () => {
     const { state, row, live } = await stepped(pool, () => { throw away() })
     state.refuses = /case when owner/ // to take it back
     const { processor } = live()
-    await vi.waitFor(async () => expect(await row()).toMatchObject({ message: '4@-1', weight: 3 }), 20_000)
+    await vi.waitFor(async () => expect(await row()).toMatchObject({ message: '4@-1', weight: 3 }), 120_000)
     state.refuses = undefined
-    await vi.waitFor(async () => expect(await row()).toMatchObject({ message: '4@-1', weight: 0 }), 20_000)
+    await vi.waitFor(async () => expect(await row()).toMatchObject({ message: '4@-1', weight: 0 }), 120_000)
     await processor.stop()
   })
 
@@ -151,10 +151,10 @@ describe('a mark', () => {
     const partition = await stepped(pool, async () => { if (isKilled) await partition.die() })
     const { state, row, live } = partition
     live()
-    await vi.waitFor(async () => expect(await row()).toMatchObject({ weight: 3 }), 20_000)
+    await vi.waitFor(async () => expect(await row()).toMatchObject({ weight: 3 }), 120_000)
     isKilled = false
     live()
-    await vi.waitFor(() => expect(state.committed).toBe(5), 20_000)
+    await vi.waitFor(() => expect(state.committed).toBe(5), 120_000)
     expect(await row()).toMatchObject({ weight: 0, suspicion: 0 })
     expect(state.letters).toEqual([])
   })
@@ -167,12 +167,12 @@ test('a message that is suspected waits before it is handled, and those before i
   }, { random: () => 0.1 })
   const { state, ids, live } = partition
   live()
-  await vi.waitFor(() => expect(state.handled).toEqual(ids.slice(0, 2)), 20_000)
+  await vi.waitFor(() => expect(state.handled).toEqual(ids.slice(0, 2)), 120_000)
   state.handled = []
   const { processor } = live()
-  await vi.waitFor(() => expect(state.handled).toEqual(ids.slice(0, 1)), { timeout: 20_000, interval: 1 })
+  await vi.waitFor(() => expect(state.handled).toEqual(ids.slice(0, 1)), { timeout: 120_000, interval: 1 })
   const sinceMs = performance.now()
-  await vi.waitFor(() => expect(state.handled).toContain(ids[1]), { timeout: 20_000, interval: 1 })
+  await vi.waitFor(() => expect(state.handled).toContain(ids[1]), { timeout: 120_000, interval: 1 })
   expect(performance.now() - sinceMs).toBeGreaterThan(500) // of 1 s
   await processor.stop()
 })
