@@ -1,10 +1,13 @@
 import { userRegister } from '@pair/shared-topics'
-import { expect, test } from 'vitest'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
 import { addPartition } from './fixtures/admin.js'
 import { committed } from './fixtures/records.js'
 import { eventually, isReady, profileOf, type Service } from './fixtures/services.js'
 import {
-  brokers, connect, expectOneEffectEach, hold, isEmbedded, keepRegistering, kill, newEvent, onBroker, put, said, start, startPair, startProfile, useBroker
+  brokers, connect, expectOneEffectEach, hold, isEmbedded, keepRegistering, kill, newEvent, onBroker, openDatabase, put, said, start, startPair, startProfile, useBroker
 } from './fixtures/harness.js'
 
 // Several instances of the profile service share the partitions; each test is one way in which the shares change hands.
@@ -14,7 +17,7 @@ const [givenUp, dropped] = ['kafka: partitions given up', 'kafka: commit dropped
 
 useBroker()
 
-async function join (url: string): Promise<Service> {
+async function joined (url: string): Promise<Service> {
   const profile = await start('profile', url)
   await eventually(() => isReady(profile))
   return profile
@@ -36,11 +39,26 @@ async function leave (profile: Service) {
   expect(await profile.ended).toBe(0)
 }
 
+test('a member that another one with its group.instance.id has fenced ends with one line that says why, and exit code 1', async ({ skip }) => {
+  skip(isEmbedded, 'the embedded broker fences no member')
+  const folder = await mkdtemp(join(tmpdir(), 'properties-'))
+  onTestFinished(async () => await rm(folder, { recursive: true }))
+  const file = join(folder, 'kafka.properties')
+  await writeFile(file, 'group.instance.id=one\n')
+  const { url } = await openDatabase()
+  const settings = { KAFKA_PROPERTIES_FILE: file, KAFKA_SESSION_TIMEOUT_MS: '6000' }
+  const first = await start('profile', url, brokers, settings)
+  await eventually(() => isReady(first))
+  await start('profile', url, brokers, settings)
+  expect(await first.ended).toBe(1)
+  expect(first.errors.join('')).toMatch(/^profile-service: .*fenced.*\n?$/i)
+})
+
 test('a second and a third instance join and leave under load, and each user has one profile, made once', async () => {
   const { user, profile, url, client } = await startPair()
   const load = keepRegistering(user)
-  const second = await join(url)
-  const third = await join(url)
+  const second = await joined(url)
+  const third = await joined(url)
   for (const one of [profile, second, third]) await eventually(() => expect(held(one)).toBeGreaterThan(0))
   const release = await hang(url, second, third)
   await leave(second)
@@ -52,13 +70,13 @@ test('a second and a third instance join and leave under load, and each user has
 
 test('three instances are restarted one after the other under load, and each user has one profile, made once', async () => {
   const { user, profile, url, client } = await startPair()
-  const instances = [profile, await join(url), await join(url)]
+  const instances = [profile, await joined(url), await joined(url)]
   const load = keepRegistering(user)
   for (const instance of instances) {
     const release = await hang(url, instance)
     await leave(instance)
     await release()
-    const again = await join(url)
+    const again = await joined(url)
     await eventually(() => expect(held(again)).toBeGreaterThan(0))
   }
   await expectOneEffectEach(client, await load.stop())
@@ -122,7 +140,7 @@ test('partitions that change hands while handlers hang: what they commit later p
 
 test.for(['one after the other', 'in one batch', 'at two instances at once'])('an event that comes four times, %s, has its effect once', async how => {
   const { profile, url, client } = await startProfile()
-  const instances = [profile, await join(url)]
+  const instances = [profile, await joined(url)]
   for (const instance of instances) await eventually(() => expect(held(instance)).toBeGreaterThan(0))
   const events = Array.from({ length: 25 }, () => newEvent())
   for (const event of events) {

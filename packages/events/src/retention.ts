@@ -7,11 +7,12 @@ import type { Topic } from './topic.js'
 const spareMs = 24 * 60 * 60 * 1000
 
 /**
- * How long a record can be read after it was written, in ms. Not only for `retention.ms`: Kafka removes whole segments, each
+ * How long a record can be read after it was written, in ms: for ever where `retention.ms` is -1. Not only for `retention.ms`: Kafka removes whole segments, each
  * when its newest record is too old, and a segment takes records for `segment.ms`.
  */
 export function readableForMs ({ config }: Topic): number {
-  return Number(config['retention.ms']) + Number(config['segment.ms']) + spareMs
+  const retentionMs = Number(config['retention.ms'])
+  return retentionMs < 0 ? Infinity : retentionMs + Number(config['segment.ms']) + spareMs
 }
 
 /**

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import fp from 'fastify-plugin'
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { createEvent, type Event } from '@pair/events'
+import { createEvent, knownForMs, type Event } from '@pair/events'
 import { permanent, type Db, type HandlerOutcome } from '@pair/service'
 import { userRegister, type UserRegister } from '@pair/shared-topics'
 import { newDatabase } from '../../../test/fixtures/new-database.js'
@@ -206,13 +206,29 @@ describe('an entry', () => {
     expect(await kept()).toEqual([1])
   })
 
-  test('is kept for as long as any of the topics keeps its event', async () => {
-    await days(3, 21, 23)
+  const keptFor = (ms: number) => ({ ...userRegister, config: { ...userRegister.config, 'retention.ms': String(ms) } })
+  async function cleanUp (...retentions: number[]) {
+    const migrated = Promise.resolve()
     const app = Fastify()
     onTestFinished(async () => { await app.close() })
-    await app.register(fp(async app => { app.decorate('database', { pool, migrated: Promise.resolve() } as never) }, { name: 'database' }))
-    const keptFor = (days: number) => ({ ...userRegister, config: { ...userRegister.config, 'retention.ms': String(days * 24 * 60 * 60 * 1000) } })
-    await app.register(inboxCleanup, { topics: [keptFor(1), keptFor(9), keptFor(2)] })
+    await app.register(fp(async app => { app.decorate('database', { pool, migrated } as never) }, { name: 'database' }))
+    await app.register(inboxCleanup, { topics: retentions.map(keptFor) })
+  }
+  const dayMs = 24 * 60 * 60 * 1000
+
+  test('is kept for as long as any of the topics keeps its event', async () => {
+    await days(3, 21, 23)
+    await cleanUp(dayMs, 9 * dayMs, 2 * dayMs)
     await vi.waitFor(async () => expect(await kept()).toEqual([3, 21]), 60_000)
+  })
+
+  test('is kept for ever where a topic keeps its events for ever', async () => {
+    await days(3, 10_000)
+    const removed = vi.spyOn(pool, 'query')
+    await cleanUp(dayMs, -1)
+    expect(removed).not.toHaveBeenCalled()
+    removed.mockRestore()
+    expect(knownForMs(keptFor(-1))).toBe(Infinity)
+    expect(await kept()).toEqual([3, 10_000])
   })
 })

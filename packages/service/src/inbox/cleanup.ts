@@ -11,9 +11,10 @@ const cleanSql = `
     select ctid from inbox where seen_at < now() - $1 * interval '1 millisecond' limit $2 for update skip locked
   ))`
 
-/** Removes the marks of events that can come no more, from none of the topics and in no replay. */
+/** Removes the marks of events that can come no more, from none of the topics and in no replay: none where a topic keeps its events for ever. */
 export const inboxCleanup = fp(async (app: FastifyInstance, { topics }: { topics: Topic[] }) => {
   const keepMs = Math.max(...topics.map(knownForMs))
+  if (keepMs === Infinity) return
   let isStopped = false
   const clean = () => {
     removeOldMarks(app.database.pool, keepMs, () => isStopped).catch(err => app.log.debug({ err }, 'inbox not cleaned this time'))
