@@ -3,11 +3,11 @@ import { provisionTopics } from '@pair/kafka'
 import { deadLetterTopic } from '@pair/events'
 import { userRegister } from '@pair/shared-topics'
 import { expect, test } from 'vitest'
-import { read } from './fixtures/records.js'
+import { newName, read } from './fixtures/records.js'
 import { give, newScramUser, noSecuredKafka, take, type Right } from './fixtures/secured-kafka.js'
 import { expectNoSecret } from './fixtures/secrets.js'
 import { checks, eventually, isReady, metricsOf, profileOf, refusedLines, registered, within15s, type Service } from './fixtures/services.js'
-import { brokers, newEvent, onBroker, openDatabase, put, start, useBroker } from './fixtures/harness.js'
+import { brokers, newEvent, onBroker, openDatabase, put, said, start, useBroker } from './fixtures/harness.js'
 
 // Rights that are missing, given and taken away, in whole services.
 
@@ -48,6 +48,27 @@ secured(named('a user service without the right to write is ready, says why noth
   await eventually(async () => expect((await checks(user)).kafka).toBe('up'), within15s)
   expect(new Set(refusedLines(user, topic))).toEqual(new Set(['ERR_TOPIC_AUTHORIZATION_FAILED']))
   await expectNoSecret(user, password)
+})
+
+secured(named('1,000 events of a topic that may not be written delay none of another topic, and are sent once they may be'), async () => {
+  const [topic] = await makeTopics()
+  const other = newName('forbidden')
+  await provisionTopics({ bootstrapBrokers: brokers }, [{ name: onBroker(other), partitions: 1 }])
+  const { name, settings } = await newScramUser()
+  await give({ user: name, operation: 'write', on: 'topic', name: topic })
+  const { url, client } = await openDatabase()
+  const user = await start('user', url, brokers, settings)
+  await eventually(() => isReady(user))
+  await client.query(`insert into outbox (id, aggregatetype, aggregateid, type, payload)
+    select gen_random_uuid(), 'order', n, $1, '{}' from generate_series(1, 1000) n`, [other])
+  await eventually(() => expect(refusedLines(user, onBroker(other))).toContain('ERR_TOPIC_AUTHORIZATION_FAILED'))
+  for (const count of [1, 2, 3]) {
+    await registered(user)
+    await eventually(() => expect(said([user], 'event sent')).toBe(count))
+  }
+  expect((await client.query('select from outbox where type = $1 and parked is null', [other])).rowCount).toBe(1000)
+  await give({ user: name, operation: 'write', on: 'topic', name: onBroker(other) })
+  await eventually(async () => expect((await client.query('select from outbox')).rowCount).toBe(0))
 })
 
 secured(named('a profile service that may not read says so within 15 s, keeps its lag, and goes on once it may'), async () => {
