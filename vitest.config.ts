@@ -12,7 +12,7 @@ const server = { deps: { external: [/\/dist\//] } }
 // Files run side by side, more of them than there are cores, since they mostly wait: each has topics, groups, databases and
 // ports of its own, and a broker of its own where it takes one away. A limit is there to end what hangs. It judges no speed,
 // so it is far from what a slow machine needs; what is promised to be fast is measured by the test that says so.
-const limits = { testTimeout: 1_800_000, hookTimeout: 1_800_000, maxWorkers: Math.max(4, availableParallelism()) }
+const limits = { testTimeout: 1_800_000, hookTimeout: 1_800_000, maxWorkers: Math.max(3, availableParallelism()) }
 
 const suite = (name: string, include: string[], rest = {}) => ({
   // Tests make copies of the repository in .data.

@@ -26,7 +26,7 @@ test('with the database standing still, events of 900 kB leave the profile servi
   await eventually(async () => {
     expect(memoryOf(profile)).toBeLessThan(300)
     expect((await client.query('select 1 from profiles where user_id = any($1)', [ids])).rowCount).toBe(ids.length)
-  })
+  }, 600_000)
 })
 
 test('thousands of events of one user hold up nobody whose events are in another partition', async () => {
