@@ -46,7 +46,7 @@ export class ServerPrograms {
     for (let attempt = 1; ; attempt++) {
       const port = await freePort()
       const settings = {
-        listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: 200, lc_messages: 'C', fsync: durable ? 'on' : 'off'
+        listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: 500, lc_messages: 'C', fsync: durable ? 'on' : 'off'
       }
       const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
       const { child, ended, said } = this.#spawn('postgres', ['-D', data, '-p', String(port), ...flags])

@@ -66,6 +66,7 @@ export class Handler<Schema extends TSchema> {
         return await this.#call(fresh, db)
       })
     }
+    onStart()
     // Without a database there is none to be handed out, as the handler's documentation says.
     const outcomes = await this.#call(items, undefined as unknown as Db)
     return outcomes.map(outcome => ({ outcome }))
