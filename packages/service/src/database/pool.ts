@@ -44,7 +44,7 @@ export class ServicePool extends pg.Pool {
     const query = this.query.bind(this)
     this.query = ((text: string | pg.QueryConfig, values?: unknown[]) => {
       if (this.#isPooled === false) return query(text, values)
-      return this.#isPooled ? this.transaction(async db => await db.query(text, values)) : query(withoutName(text), values)
+      return this.#isPooled ? this.transaction(async db => await db.query(text, values)) : query(typeof text === 'string' ? text : withoutName(text), values)
     }) as typeof this.query
     this.on('connect', client => {
       this.#connections += 1
@@ -94,14 +94,11 @@ export class ServicePool extends pg.Pool {
   /**
    * Runs `task` in a transaction, which is committed when it resolves and rolled back when it rejects, or when one of its
    * statements has failed. The connection is given back before this resolves or rejects.
-   *
-   * The time limit of statements ends with the transaction, so that it is on no connection when another client gets it.
    */
   async transaction<Result> (task: (db: Db) => Promise<Result>): Promise<Result> {
     const client = await this.connect()
     const db = new TransactionClient(client, { isPooled: this.#isPooled !== false })
     try {
-      await db.query(this.#isPooled === false ? 'begin' : `begin; set local statement_timeout = ${statementTimeoutMs}`)
       const result = await task(db)
       await db.commit()
       client.release()

@@ -1,4 +1,4 @@
-import type { Db } from '../database/transaction.js'
+import type { QueryConfig, QueryResult } from 'pg'
 import type { OutboundMessage } from '../publishing/message.js'
 import type { InsertedRow } from './table.js'
 
@@ -17,9 +17,12 @@ const insertSql = `
   )
   select id, previous from added where previous is not null`
 
-/** Inserts rows in the transaction of `db`, in the order given. */
-export async function insertRows (db: Db, messages: OutboundMessage[], relayId: number, aggregateType: string): Promise<InsertedRow[]> {
-  const { rows } = await db.query<{ id: string, previous: string }>({ name: 'outbox-add', text: insertSql, values: [JSON.stringify(messages), relayId, aggregateType] })
+/** The statement that inserts rows, in the order given. `insertedRows` makes rows of its result. */
+export function insertOf (messages: OutboundMessage[], relayId: number, aggregateType: string): QueryConfig {
+  return { name: 'outbox-add', text: insertSql, values: [JSON.stringify(messages), relayId, aggregateType] }
+}
+
+export function insertedRows ({ rows }: QueryResult<{ id: string, previous: string }>, messages: OutboundMessage[], relayId: number): InsertedRow[] {
   const previous = rows.length === 0 ? undefined : new Map(rows.map(row => [row.id, row.previous]))
   return messages.map(({ id, aggregateid, type, payload, traceparent }) => ({
     id, aggregateid, type, payload, traceparent, relay_id: relayId, previous: previous?.get(id) ?? null

@@ -1,9 +1,9 @@
 import type { Event } from '@pair/events'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { afterCommit, type Db } from '../database/transaction.js'
+import { afterCommit, defer, type Db } from '../database/transaction.js'
 import type { OutboundMessage } from '../publishing/message.js'
-import { insertRows } from './insert.js'
+import { insertedRows, insertOf } from './insert.js'
 import { outboxLeases } from './leases.js'
 import { Relay } from './relay.js'
 import { outboxRows } from './rows.js'
@@ -30,16 +30,19 @@ export class Outbox {
   /**
    * Adds events to the transaction of `db`: each is sent if, and only if, that is committed, those of one subject in the order
    * in which they were added. (Where several transactions write about one subject, each must hold a lock on the row that
-   * changed.) With a `db` of `app.transaction` or of a consumer's handler the commit hands them to the relay at once; with a
-   * client of the caller's own they are found within a second.
+   * changed.) With a `db` of `app.transaction` or of a consumer's handler they are stored with the next statement or the commit,
+   * which hands them to the relay at once; with a client of the caller's own they are found within a second.
    *
    * @throws Error where an event is none of a topic that this service sends, or is larger than its topic takes
    */
   async add (db: Db, events: Event | Event[]): Promise<void> {
     const messages = (Array.isArray(events) ? events : [events]).map(this.#messageOf)
     if (messages.length === 0) return
-    const rows = await insertRows(db, messages, this.#relay.relayId, this.#aggregateType)
-    afterCommit(db, () => { for (const row of rows) this.#relay.add(row) })
+    const { relayId } = this.#relay
+    await defer(db, insertOf(messages, relayId, this.#aggregateType), result => {
+      const rows = insertedRows(result, messages, relayId)
+      afterCommit(db, () => { for (const row of rows) this.#relay.add(row) })
+    })
   }
 }
 

@@ -1,0 +1,98 @@
+import pg, { type PoolClient, type QueryConfig, type QueryResult, type ResultBuilder } from 'pg'
+
+// What pg's types leave out.
+const { Result } = pg as unknown as { Result: new (rowMode: undefined, types: object) => ResultBuilder & Parts }
+interface Parts { parseRow: (fields: unknown[]) => unknown, addRow: (row: unknown) => void, addFields: (fields: unknown[]) => void, addCommandComplete: (message: object) => void }
+interface Wire extends Record<'parse' | 'bind' | 'describe' | 'execute' | 'close', (message: object) => void> {
+  stream: { cork: () => void, uncork: () => void }
+  sync: () => void
+  /** The text of each statement that is prepared on the connection, by its name: `client.query` looks there, too. */
+  parsedStatements: Record<string, string>
+}
+
+/** Whether it can be sent with others: one command, no option that is answered in another way, values that say how they are written. */
+export function canBeJoined ({ name, text, values = [], ...options }: QueryConfig): boolean {
+  return (name !== undefined || values.length > 0) && Object.keys(options).length === 0 &&
+    values.every(value => value === null || Buffer.isBuffer(value) || ['string', 'number', 'boolean'].includes(typeof value))
+}
+
+/**
+ * Runs several statements in one round trip: the server takes them in their order, and none behind one that fails.
+ *
+ * @returns the result of each
+ * @throws the error of the one that failed
+ * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
+ */
+export async function queryJoined (client: PoolClient, statements: QueryConfig[]): Promise<QueryResult[]> {
+  return await new Promise<QueryResult[]>((resolve, reject) => {
+    const joined = new JoinedStatements(statements, client)
+    joined.callback = (error, results) => error ? reject(error) : resolve(results as QueryResult[])
+    client.query(joined)
+  })
+}
+
+/** As pg calls them: it hands over what the server sends until it is ready for the next query. */
+class JoinedStatements {
+  callback: (error: unknown, results?: QueryResult[]) => void = () => {}
+  readonly #statements: QueryConfig[]
+  readonly #results: Array<ResultBuilder & Parts>
+  #done = 0
+  #error: unknown
+
+  constructor (statements: QueryConfig[], types: object) {
+    this.#statements = statements
+    this.#results = statements.map(() => new Result(undefined, types))
+  }
+
+  submit (wire: object): void {
+    const connection = wire as Wire
+    connection.stream.cork()
+    for (const { name, text, values = [] } of this.#statements) {
+      if (name === undefined || connection.parsedStatements[name] !== text) {
+        // It may be there: where it failed after it was parsed. To close what is not there is no error.
+        if (name !== undefined) connection.close({ type: 'S', name })
+        connection.parse({ name, text })
+      }
+      connection.bind({ statement: name, values, valueMapper: (value: unknown) => Buffer.isBuffer(value) || value === null ? value : String(value) })
+      connection.describe({ type: 'P', name: '' })
+      connection.execute({ portal: '' })
+    }
+    connection.sync()
+    connection.stream.uncork()
+  }
+
+  handleRowDescription ({ fields }: { fields: unknown[] }): void {
+    this.#result?.addFields(fields)
+  }
+
+  handleDataRow ({ fields }: { fields: unknown[] }): void {
+    if (this.#error !== undefined) return
+    try {
+      this.#result?.addRow(this.#result.parseRow(fields))
+    } catch (error) {
+      this.#error = error
+    }
+  }
+
+  handleCommandComplete (message: object, { parsedStatements }: Wire): void {
+    this.#result?.addCommandComplete(message)
+    const { name, text } = this.#statements[this.#done++] ?? {}
+    if (name !== undefined && text !== undefined) parsedStatements[name] = text
+  }
+
+  handleEmptyQuery (): void {
+    this.#done += 1
+  }
+
+  handleError (error: unknown): void {
+    this.callback(error)
+  }
+
+  handleReadyForQuery (): void {
+    this.callback(this.#error, this.#results)
+  }
+
+  get #result () {
+    return this.#results[this.#done]
+  }
+}
