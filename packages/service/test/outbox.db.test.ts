@@ -134,6 +134,25 @@ describe('an event that is added in a transaction', () => {
 })
 
 describe('events of one subject', () => {
+  test('are looked for by an index, also where the table was small when that was planned', async () => {
+    const own = new ServicePool({ connectionString: database.url }, 1)
+    const outbox = new Outbox({ relayId: 78, add () {} }, messageOf, 'any')
+    const scans = async () => {
+      await own.query('select pg_stat_force_next_flush()')
+      const { rows: [row] } = await own.query<{ count: number }>("select seq_scan::int as count from pg_stat_user_tables where relname = 'outbox'")
+      return row?.count
+    }
+    await pool.query('truncate outbox')
+    await pool.query('vacuum analyze outbox')
+    const before = await scans()
+    for (let count = 0; count < 10; count++) await own.transaction(async db => await outbox.add(db, event()))
+    expect(await scans()).toBe(before)
+    const { rows: [plans] } = await own.query<{ asBefore: string }>('select current_setting(\'enable_seqscan\') as "asBefore"')
+    expect(plans?.asBefore).toBe('on')
+    await pool.query('delete from outbox where relay_id = 78')
+    await own.end()
+  })
+
   test('are sent in the order in which they were added, in one call, in one transaction and in several', async () => {
     const { outbox, expectSent } = await start()
     const all = Array.from({ length: 9 }, () => event('one'))

@@ -11,7 +11,7 @@ export interface Db {
 /** SQLSTATE of each statement that follows a failed one. */
 const abortedTransaction = '25P02'
 
-interface Deferred { statement: QueryConfig, onResult?: (result: QueryResult) => void }
+interface Deferred { statement: QueryConfig, onResult?: ((result: QueryResult) => void) | undefined }
 
 /**
  * The connection of one transaction, from its begin to its end, after which it takes no statement any more. The begin is sent
@@ -47,7 +47,7 @@ export class TransactionClient implements Db {
   }
 
   /** Sends a statement in front of the next one, or of the commit, which then throws its error. */
-  defer (statement: QueryConfig, onResult: (result: QueryResult) => void): void {
+  defer (statement: QueryConfig, onResult?: (result: QueryResult) => void): void {
     this.#checkOpen()
     this.#deferred.push({ statement, onResult })
   }
@@ -103,9 +103,10 @@ export class TransactionClient implements Db {
 }
 
 /** Sends a statement in front of the next one of `db` or of its commit, where that is a transaction of ours, else at once. */
-export async function defer (db: Db, statement: QueryConfig, onResult: (result: QueryResult) => void): Promise<void> {
-  if (db instanceof TransactionClient) db.defer(statement, onResult)
-  else onResult(await db.query(statement))
+export async function defer (db: Db, statement: QueryConfig, onResult?: (result: QueryResult) => void): Promise<void> {
+  if (db instanceof TransactionClient) return db.defer(statement, onResult)
+  const result = await db.query(statement)
+  onResult?.(result)
 }
 
 /** Calls back after the commit of `db`, where that is a transaction of ours; the commit of another client is not seen. */

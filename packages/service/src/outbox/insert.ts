@@ -1,4 +1,4 @@
-import type { QueryConfig, QueryResult } from 'pg'
+import { defer, type Db } from '../database/transaction.js'
 import type { OutboundMessage } from '../publishing/message.js'
 import type { InsertedRow } from './table.js'
 
@@ -17,14 +17,19 @@ const insertSql = `
   )
   select id, previous from added where previous is not null`
 
-/** The statement that inserts rows, in the order given. `insertedRows` makes rows of its result. */
-export function insertOf (messages: OutboundMessage[], relayId: number, aggregateType: string): QueryConfig {
-  return { name: 'outbox-add', text: insertSql, values: [JSON.stringify(messages), relayId, aggregateType] }
-}
+// Its plan is kept, and is often made while the table is empty, when reading all of it looks cheap. A backlog of events would
+// then be read whole for each new one, which costs seconds just when the broker is away.
+const onlyByIndex = { name: 'only-by-index', text: 'set local enable_seqscan = off' }
+const asBefore = { name: 'as-before', text: 'set local enable_seqscan to default' }
 
-export function insertedRows ({ rows }: QueryResult<{ id: string, previous: string }>, messages: OutboundMessage[], relayId: number): InsertedRow[] {
-  const previous = rows.length === 0 ? undefined : new Map(rows.map(row => [row.id, row.previous]))
-  return messages.map(({ id, aggregateid, type, payload, traceparent }) => ({
-    id, aggregateid, type, payload, traceparent, relay_id: relayId, previous: previous?.get(id) ?? null
-  }))
+/** Inserts rows in the order given, with the next statement of `db` or its commit, and then calls back with them. */
+export async function insertRows (db: Db, messages: OutboundMessage[], relayId: number, aggregateType: string, onInserted: (rows: InsertedRow[]) => void): Promise<void> {
+  await defer(db, onlyByIndex)
+  await defer(db, { name: 'outbox-add', text: insertSql, values: [JSON.stringify(messages), relayId, aggregateType] }, ({ rows }) => {
+    const previous = rows.length === 0 ? undefined : new Map((rows as Array<{ id: string, previous: string }>).map(row => [row.id, row.previous]))
+    onInserted(messages.map(({ id, aggregateid, type, payload, traceparent }) => ({
+      id, aggregateid, type, payload, traceparent, relay_id: relayId, previous: previous?.get(id) ?? null
+    })))
+  })
+  await defer(db, asBefore)
 }

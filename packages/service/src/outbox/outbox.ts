@@ -1,9 +1,9 @@
 import type { Event } from '@pair/events'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { afterCommit, defer, type Db } from '../database/transaction.js'
+import { afterCommit, type Db } from '../database/transaction.js'
 import type { OutboundMessage } from '../publishing/message.js'
-import { insertedRows, insertOf } from './insert.js'
+import { insertRows } from './insert.js'
 import { outboxLeases } from './leases.js'
 import { Relay } from './relay.js'
 import { outboxRows } from './rows.js'
@@ -38,9 +38,7 @@ export class Outbox {
   async add (db: Db, events: Event | Event[]): Promise<void> {
     const messages = (Array.isArray(events) ? events : [events]).map(this.#messageOf)
     if (messages.length === 0) return
-    const { relayId } = this.#relay
-    await defer(db, insertOf(messages, relayId, this.#aggregateType), result => {
-      const rows = insertedRows(result, messages, relayId)
+    await insertRows(db, messages, this.#relay.relayId, this.#aggregateType, rows => {
       afterCommit(db, () => { for (const row of rows) this.#relay.add(row) })
     })
   }
