@@ -34,6 +34,8 @@ export async function queryJoined (client: PoolClient, statements: QueryConfig[]
 /** As pg calls them: it hands over what the server sends until it is ready for the next query. */
 class JoinedStatements {
   callback: (error: unknown, results?: QueryResult[]) => void = () => {}
+  /** For those who watch pg: OpenTelemetry's instrumentation makes a span of a query by its text and callback. */
+  readonly text: string
   readonly #statements: QueryConfig[]
   readonly #results: Array<ResultBuilder & Parts>
   #done = 0
@@ -41,6 +43,7 @@ class JoinedStatements {
 
   constructor (statements: QueryConfig[], types: object) {
     this.#statements = statements
+    this.text = statements.map(({ text }) => text.trim()).join('; ')
     this.#results = statements.map(() => new Result(undefined, types))
   }
 
