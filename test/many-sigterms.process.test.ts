@@ -63,7 +63,7 @@ test(`after each of ${count} SIGTERMs under load a service ends with 0 within it
   expect(sorted.at(-1)).toBeLessThan(graceMs)
   const at = ({ url }: { url: string }) => ({ url, direct: url })
   await eventually(async () => expect(await judge({
-    domain, users: at(users), profiles: at(profiles), wire, load, events: { bad: new Set<string>(), users: new Set<string>(), unknown: 0 }
+    domain, users: at(users), profiles: at(profiles), wire, load, events: { bad: new Set<string>(), users: new Set<string>(), unsure: new Set<string>(), unknown: 0 }
   })).toEqual([]))
   await rm(folder, { recursive: true })
 })

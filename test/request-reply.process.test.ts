@@ -86,7 +86,7 @@ test('an answer that is being made when its service is told to end is sent befor
   const shop = await startShop()
   await priced(shop, '1')
   const asked = get(shop, '/price/5-after-SIGTERM?timeoutMs=60000')
-  await eventually(() => expect(warehouse.lines).toContainEqual(expect.objectContaining({ msg: 'looking for the price' })))
+  await eventually(() => expect(warehouse.lines).toContainEqual(expect.objectContaining({ msg: 'looking for the price', after: 'SIGTERM' })))
   warehouse.kill('SIGTERM')
   expect(await asked).toMatchObject({ status: 200, body: { cents: 5 } })
   expect(await warehouse.ended).toBe(0)

@@ -9,6 +9,8 @@ export class Events {
   readonly bad = new Set<string>()
   /** Users of events that were put there several times. */
   readonly users = new Set<string>()
+  /** Users of events of which no copy was acknowledged. */
+  readonly unsure = new Set<string>()
   /** Events whose sending failed: they may or may not be there. */
   unknown = 0
   readonly #domain: string
@@ -38,8 +40,10 @@ export class Events {
   async putTwice (isSpread: boolean) {
     const id = randomUUID()
     const event = this.#event({ id })
-    this.users.add(id)
-    await this.#send(Array.from({ length: userRegister.partitions }, () => event), () => {}, { key: id, isSpread })
+    let isThere = false
+    await this.#send(Array.from({ length: userRegister.partitions }, () => event), () => { isThere = true }, { key: id, isSpread })
+    const users = isThere ? this.users : this.unsure
+    users.add(id)
   }
 
   async close () {
@@ -55,7 +59,12 @@ export class Events {
   async #send (values: unknown[], onPut: (place: string) => unknown, { key = randomUUID(), isSpread = false } = {}) {
     await Promise.all(values.map(async (value, partition) => {
       const message = { topic: this.#topic, key, value, ...(isSpread && { partition }) }
-      const [delivery] = await this.#producer.send({ messages: [message] }).catch(() => { this.unknown++; return [] })
+      const sinceMs = performance.now()
+      const [delivery] = await this.#producer.send({ messages: [message] }).catch(error => {
+        this.unknown++
+        console.log(`          an event was not sent, after ${Math.round(performance.now() - sinceMs)} ms: ${error.codeName ?? error.message}`)
+        return []
+      })
       if (delivery) onPut(`${delivery.partition}@${delivery.offset}`)
     }))
   }
