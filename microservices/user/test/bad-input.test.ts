@@ -15,8 +15,7 @@ beforeEach(async () => {
   }))
   // No database: nothing of what is tried here may get that far.
   app.decorate('database', { isUp: true, requestPool: { query: async () => { throw new Error('reached the database') } } } as never)
-  app.decorate('outbox', {} as never)
-  app.decorate('transaction', async () => { throw new Error('reached the database') })
+  app.decorate('outbox', { storeWithEvents: async () => { throw new Error('reached the database') } } as never)
   await app.register(contract, { source: '/user-service' })
   await app.register(registerRoute)
   await app.register(userRoute)

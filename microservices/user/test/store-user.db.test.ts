@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { newId, type Db, type EventFactory } from '@pair/service'
+import { newId, type EventFactory } from '@pair/service'
 import { createEvent, decoder } from '@pair/events'
 import { userRegister, type UserRegister } from '@pair/shared-topics'
 import { migrateDatabase } from '../../../packages/service/dist/database/migrate.js'
@@ -18,8 +18,7 @@ function storeOn (connectionString: string) {
   const requestPool = new ServicePool({ connectionString }, 10)
   const store = userStore({
     database: { requestPool },
-    transaction: async (task: (db: Db) => Promise<unknown>) => await requestPool.transaction(task),
-    outbox: new Outbox({ relayId: 0, add () {} }, messageMaker(() => [userRegister]), 'user'),
+    outbox: new Outbox({ relayId: 0, add () {} }, messageMaker(() => [userRegister]), 'user', requestPool),
     sends: () => userRegistered
   } as never)
   return { store: async (user: ReturnType<typeof someone>) => await store(user, traceparent), end: async () => { await requestPool.end() } }

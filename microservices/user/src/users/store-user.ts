@@ -1,4 +1,4 @@
-import { Batcher, newId, ProblemError, type App, type Db } from '@pair/service'
+import { Batcher, newId, ProblemError, type App } from '@pair/service'
 import { userRegister } from '@pair/shared-topics'
 
 export interface User {
@@ -31,16 +31,15 @@ const attempts = 3
  *
  * It throws ProblemError 409 with the field that is taken, the email where both are; 503 after three attempts.
  */
-export function userStore (app: Pick<App, 'database' | 'outbox' | 'sends' | 'transaction'>) {
+export function userStore (app: Pick<App, 'database' | 'outbox' | 'sends'>) {
   const userRegistered = app.sends(userRegister)
   type Registration = { user: User, event: ReturnType<typeof userRegistered> }
 
-  const batcher = new Batcher(async (registrations: Registration[]) => await app.transaction(async db => {
-    const stored = await insertUsers(db, registrations.map(({ user }) => user))
-    const isStored = ({ user }: Registration) => stored.has(user.id)
-    await app.outbox.add(db, registrations.filter(isStored).map(({ event }) => event))
-    return registrations.map(isStored)
-  }))
+  const batcher = new Batcher(async (registrations: Registration[]) => {
+    const insert = { name: 'insert-users', text: insertSql, values: [JSON.stringify(registrations.map(({ user }) => user))] }
+    const stored = await app.outbox.storeWithEvents(insert, registrations.map(({ event }) => event))
+    return registrations.map(({ user }) => stored.has(user.id))
+  })
 
   return async function storeUser ({ email, username }: { email: string, username: string }, traceparent: string): Promise<{ user: User, eventId: string }> {
     const user = { id: newId(), email, username, createdAt: new Date() }
@@ -53,10 +52,4 @@ export function userStore (app: Pick<App, 'database' | 'outbox' | 'sends' | 'tra
     }
     return { user, eventId: event.id }
   }
-}
-
-/** @returns the ids of those whose email and username were free */
-async function insertUsers (db: Db, users: User[]): Promise<Set<string>> {
-  const { rows } = await db.query<{ id: string }>({ name: 'insert-users', text: insertSql, values: [JSON.stringify(users)] })
-  return new Set(rows.map(({ id }) => id))
 }

@@ -1,4 +1,5 @@
 import type { Event } from '@pair/events'
+import type { Transactions } from '../database/pool.js'
 import type { Db } from '../database/transaction.js'
 import { fingerprint, isOther } from './fingerprint.js'
 
@@ -13,9 +14,6 @@ export interface Handled {
   /** Of a duplicate: it says something else than the event with its `source` and `id` that was processed before. */
   isOther?: boolean
 }
-
-/** A pool that runs transactions, such as `ServicePool`. */
-export interface Transactions { transaction: <Result>(task: (db: Db) => Promise<Result>) => Promise<Result> }
 
 // In the order of the keys, so that replicas do not wait for each other's. Of two that are the same, the first is new.
 // An entry that another transaction is writing is waited for, within the time limit of a statement.

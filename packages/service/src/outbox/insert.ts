@@ -1,35 +1,61 @@
+import type { QueryConfig } from 'pg'
 import { defer, type Db } from '../database/transaction.js'
 import type { OutboundMessage } from '../publishing/message.js'
-import type { InsertedRow } from './table.js'
+import { isUnparked, type InsertedRow } from './table.js'
 
-// In their order, which gives each its seq. Only rows with an older one of their aggregate and topic are returned: that is
-// looked up in the index outbox_aggregateid, where a new aggregate has nothing, in the table as it was before this statement.
-const insertSql = `
-  with added as (
-    insert into outbox as added (id, aggregatetype, aggregateid, type, payload, traceparent, relay_id)
-    select id, $3, aggregateid, type, payload, traceparent, $2
-    from rows from (json_to_recordset($1) as (id uuid, aggregateid text, type text, payload text, traceparent text)) with ordinality as event (id, aggregateid, type, payload, traceparent, number)
-    order by number
-    returning id, (
-      select older.id from outbox older where older.aggregateid = added.aggregateid and older.type = added.type and older.parked is null
-      order by older.seq desc, older.created_at desc, older.id desc limit 1
-    ) as previous
-  )
-  select id, previous from added where previous is not null`
+// In their order, which gives each its seq. Only rows with an older one of their aggregate and topic are returned as previous:
+// that is looked up in the index outbox_aggregateid, where a new aggregate has nothing, in the table as it was before this statement.
+const addedSql = (first: number, condition = '') => `
+  insert into outbox as added (id, aggregatetype, aggregateid, type, payload, traceparent, relay_id)
+  select event.id, $${first + 2}, aggregateid, type, payload, traceparent, $${first + 1}
+  from rows from (json_to_recordset($${first}) as (id uuid, aggregateid text, type text, payload text, traceparent text)) with ordinality as event (id, aggregateid, type, payload, traceparent, number)
+  ${condition}
+  order by number
+  returning id, aggregateid, (
+    select older.id from outbox older where older.aggregateid = added.aggregateid and older.type = added.type and ${isUnparked('older')}
+    order by older.seq desc, older.created_at desc, older.id desc limit 1
+  ) as previous`
+
+const insertSql = `with added as (${addedSql(1)}) select id as "eventId", previous from added where previous is not null`
+
+const insertStoredSql = ({ text, values = [] }: QueryConfig) => `
+  with stored as (${text}), added as (${addedSql(values.length + 1, 'join stored on stored.id::text = event.aggregateid')})
+  select stored.id::text as id, behind.id as "eventId", behind.previous
+  from stored left join (select * from added where previous is not null) as behind on behind.aggregateid = stored.id::text`
 
 // Its plan is kept, and is often made while the table is empty, when reading all of it looks cheap. A backlog of events would
 // then be read whole for each new one, which costs seconds just when the broker is away.
 const onlyByIndex = { name: 'only-by-index', text: 'set local enable_seqscan = off' }
 const asBefore = { name: 'as-before', text: 'set local enable_seqscan to default' }
 
+interface Behind { eventId: string | null, previous: string | null }
+type Inserted<Row = unknown> = (rows: InsertedRow[], results: Row[]) => void
+
 /** Inserts rows in the order given, with the next statement of `db` or its commit, and then calls back with them. */
-export async function insertRows (db: Db, messages: OutboundMessage[], relayId: number, aggregateType: string, onInserted: (rows: InsertedRow[]) => void): Promise<void> {
-  await defer(db, onlyByIndex)
-  await defer(db, { name: 'outbox-add', text: insertSql, values: [JSON.stringify(messages), relayId, aggregateType] }, ({ rows }) => {
-    const previous = rows.length === 0 ? undefined : new Map((rows as Array<{ id: string, previous: string }>).map(row => [row.id, row.previous]))
-    onInserted(messages.map(({ id, aggregateid, type, payload, traceparent }) => ({
-      id, aggregateid, type, payload, traceparent, relay_id: relayId, previous: previous?.get(id) ?? null
-    })))
+export async function insertRows (db: Db, messages: OutboundMessage[], relayId: number, aggregateType: string, onInserted: Inserted): Promise<void> {
+  const statement = { name: 'outbox-add', text: insertSql, values: [JSON.stringify(messages), relayId, aggregateType] }
+  await insert<Behind>(db, statement, behind => onInserted(rowsOf(messages, relayId, behind), behind))
+}
+
+/** The same for those messages whose aggregate is among the ids that `statement` returns. It has a name. */
+export async function insertRowsOfStored (db: Db, statement: QueryConfig, messages: OutboundMessage[], relayId: number, aggregateType: string, onInserted: Inserted<{ id: string }>): Promise<void> {
+  const { name, values = [] } = statement
+  const both = { name: `${name}-outbox-add`, text: insertStoredSql(statement), values: [...values, JSON.stringify(messages), relayId, aggregateType] }
+  await insert<Behind & { id: string }>(db, both, stored => {
+    const ids = new Set(stored.map(({ id }) => id))
+    onInserted(rowsOf(messages.filter(({ aggregateid }) => ids.has(aggregateid)), relayId, stored), stored)
   })
+}
+
+async function insert<Row> (db: Db, statement: QueryConfig, onResult: (rows: Row[]) => void): Promise<void> {
+  await defer(db, onlyByIndex)
+  await defer(db, statement, ({ rows }) => onResult(rows))
   await defer(db, asBefore)
+}
+
+function rowsOf (messages: OutboundMessage[], relayId: number, behind: Behind[]): InsertedRow[] {
+  const previous = new Map(behind.filter(({ eventId }) => eventId !== null).map(({ eventId, previous }) => [eventId, previous]))
+  return messages.map(({ id, aggregateid, type, payload, traceparent }) => ({
+    id, aggregateid, type, payload, traceparent, relay_id: relayId, previous: previous.size === 0 ? null : previous.get(id) ?? null
+  }))
 }

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import { relayMemory } from '../limits.js'
-import type { OutboxRow } from './table.js'
+import { isUnparked, type OutboxRow } from './table.js'
 
 /** A read ends with the row that passes the bytes, so that large events do not fill the memory. */
 const { readRows, readBytes } = relayMemory
@@ -46,7 +46,7 @@ const readSql = `
   )
   select id, aggregateid, type, payload, traceparent, relay_id, "hasNext", exists (
     select from outbox older
-    where older.aggregateid = sized.aggregateid and older.type = sized.type and older.parked is null and older.relay_id <> all($2::int[])
+    where older.aggregateid = sized.aggregateid and older.type = sized.type and ${isUnparked('older')} and older.relay_id <> all($2::int[])
       and (older.seq, older.created_at, older.id) < (sized.seq, sized.created_at, sized.id)
   ) as "isBlocked"
   from sized where before < ${readBytes} order by seq, created_at, id`

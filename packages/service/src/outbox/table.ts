@@ -14,3 +14,9 @@ export interface InsertedRow extends OutboxRow {
   /** The newest row of its aggregate and topic that waited in the table at the insert: that one goes first. Null where there was none. */
   previous: string | null
 }
+
+/**
+ * That a row of this alias is not parked, as `parked is null` says, written so that the index outbox_relay_id is not taken
+ * for a search by aggregate: PostgreSQL 18 skips through its relay ids, and reads all that wait where it knows too little of the table.
+ */
+export const isUnparked = (row: string) => `coalesce(${row}.parked is null, false)`
