@@ -5,9 +5,6 @@ import { TransactionClient, withoutName, type Db } from './transaction.js'
 
 type Connected = Parameters<pg.Pool['connect']>[0]
 
-/** A pool that runs transactions, such as `ServicePool`. */
-export interface Transactions { transaction: <Result>(task: (db: Db) => Promise<Result>) => Promise<Result> }
-
 /** All connections were in use for too long: there is more to do than can be done. */
 export class OverloadError extends Error {
   override readonly name = 'OverloadError'

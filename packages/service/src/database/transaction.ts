@@ -8,6 +8,9 @@ export interface Db {
   query<Row extends QueryResultRow = any> (statement: string | QueryConfig, values?: unknown[]): Promise<QueryResult<Row>>
 }
 
+/** A pool that runs transactions, such as `ServicePool`. */
+export interface Transactions { transaction: <Result>(task: (db: Db) => Promise<Result>) => Promise<Result> }
+
 /** SQLSTATE of each statement that follows a failed one. */
 const abortedTransaction = '25P02'
 

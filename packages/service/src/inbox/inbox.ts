@@ -1,6 +1,5 @@
 import type { Event } from '@pair/events'
-import type { Transactions } from '../database/pool.js'
-import type { Db } from '../database/transaction.js'
+import type { Db, Transactions } from '../database/transaction.js'
 import { fingerprint, isOther } from './fingerprint.js'
 
 /** What a handler says that it did with an event; nothing means `processed`. */

@@ -1,7 +1,8 @@
 import type { QueryConfig } from 'pg'
-import { defer, type Db } from '../database/transaction.js'
+import { afterCommit, defer, type Db } from '../database/transaction.js'
 import type { OutboundMessage } from '../publishing/message.js'
-import { isUnparked, type InsertedRow } from './table.js'
+import type { Relay } from './relay.js'
+import { isUnparked } from './table.js'
 
 // In their order, which gives each its seq. Only rows with an older one of their aggregate and topic are returned as previous:
 // that is looked up in the index outbox_aggregateid, where a new aggregate has nothing, in the table as it was before this statement.
@@ -28,22 +29,26 @@ const insertStoredSql = ({ text, values = [] }: QueryConfig) => `
 const onlyByIndex = { name: 'only-by-index', text: 'set local enable_seqscan = off' }
 const asBefore = { name: 'as-before', text: 'set local enable_seqscan to default' }
 
+/** Told of rows once their transaction is committed. */
+type Inserter = Pick<Relay, 'relayId' | 'add'>
 interface Behind { eventId: string | null, previous: string | null }
-type Inserted<Row = unknown> = (rows: InsertedRow[], results: Row[]) => void
 
-/** Inserts rows in the order given, with the next statement of `db` or its commit, and then calls back with them. */
-export async function insertRows (db: Db, messages: OutboundMessage[], relayId: number, aggregateType: string, onInserted: Inserted): Promise<void> {
+/** Inserts rows in the order given, with the next statement of `db` or its commit. */
+export async function insertRows (db: Db, messages: OutboundMessage[], relay: Inserter, aggregateType: string): Promise<void> {
+  const { relayId } = relay
   const statement = { name: 'outbox-add', text: insertSql, values: [JSON.stringify(messages), relayId, aggregateType] }
-  await insert<Behind>(db, statement, behind => onInserted(rowsOf(messages, relayId, behind), behind))
+  await insert<Behind>(db, statement, behind => handOver(db, messages, relay, relayId, behind))
 }
 
-/** The same for those messages whose aggregate is among the ids that `statement` returns. It has a name. */
-export async function insertRowsOfStored (db: Db, statement: QueryConfig, messages: OutboundMessage[], relayId: number, aggregateType: string, onInserted: Inserted<{ id: string }>): Promise<void> {
+/** The same for those messages whose aggregate is among the ids that `statement` returns, which has a name. */
+export async function insertRowsOfStored (db: Db, statement: QueryConfig, messages: OutboundMessage[], relay: Inserter, aggregateType: string, onStored: (ids: Set<string>) => void): Promise<void> {
+  const { relayId } = relay
   const { name, values = [] } = statement
   const both = { name: `${name}-outbox-add`, text: insertStoredSql(statement), values: [...values, JSON.stringify(messages), relayId, aggregateType] }
   await insert<Behind & { id: string }>(db, both, stored => {
     const ids = new Set(stored.map(({ id }) => id))
-    onInserted(rowsOf(messages.filter(({ aggregateid }) => ids.has(aggregateid)), relayId, stored), stored)
+    onStored(ids)
+    handOver(db, messages.filter(({ aggregateid }) => ids.has(aggregateid)), relay, relayId, stored)
   })
 }
 
@@ -53,9 +58,12 @@ async function insert<Row> (db: Db, statement: QueryConfig, onResult: (rows: Row
   await defer(db, asBefore)
 }
 
-function rowsOf (messages: OutboundMessage[], relayId: number, behind: Behind[]): InsertedRow[] {
+/** The relay gets them after the commit. */
+function handOver (db: Db, messages: OutboundMessage[], relay: Inserter, relayId: number, behind: Behind[]): void {
   const previous = new Map(behind.filter(({ eventId }) => eventId !== null).map(({ eventId, previous }) => [eventId, previous]))
-  return messages.map(({ id, aggregateid, type, payload, traceparent }) => ({
-    id, aggregateid, type, payload, traceparent, relay_id: relayId, previous: previous.size === 0 ? null : previous.get(id) ?? null
-  }))
+  afterCommit(db, () => {
+    for (const { id, aggregateid, type, payload, traceparent } of messages) {
+      relay.add({ id, aggregateid, type, payload, traceparent, relay_id: relayId, previous: previous.get(id) ?? null })
+    }
+  })
 }

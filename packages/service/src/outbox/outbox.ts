@@ -2,14 +2,12 @@ import type { Event } from '@pair/events'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { QueryConfig } from 'pg'
-import { afterCommit, type Db } from '../database/transaction.js'
-import type { Transactions } from '../database/pool.js'
+import type { Db, Transactions } from '../database/transaction.js'
 import type { OutboundMessage } from '../publishing/message.js'
 import { insertRows, insertRowsOfStored } from './insert.js'
 import { outboxLeases } from './leases.js'
 import { Relay } from './relay.js'
 import { outboxRows } from './rows.js'
-import type { InsertedRow } from './table.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -25,7 +23,6 @@ export class Outbox {
   readonly #aggregateType: string
   readonly #pool: Transactions
 
-  /** @param pool for `storeWithEvents` */
   constructor (relay: Pick<Relay, 'relayId' | 'add'>, messageOf: (event: Event) => OutboundMessage, aggregateType: string, pool: Transactions) {
     this.#relay = relay
     this.#messageOf = messageOf
@@ -44,31 +41,22 @@ export class Outbox {
   async add (db: Db, events: Event | Event[]): Promise<void> {
     const messages = (Array.isArray(events) ? events : [events]).map(this.#messageOf)
     if (messages.length === 0) return
-    await insertRows(db, messages, this.#relay.relayId, this.#aggregateType, rows => this.#handOver(db, rows))
+    await insertRows(db, messages, this.#relay, this.#aggregateType)
   }
 
   /**
-   * Stores rows and the events that tell of them in a transaction of its own that takes one round trip, for a hot path:
-   * each event whose subject is the `id` of a row that the statement returns is added, the others are not.
+   * Stores rows and the events that tell of them in one transaction and one round trip, for a hot path: an event is added
+   * where its subject is the `id` of a row that the statement returns.
    *
-   * @param statement `insert … returning id`, or an update that does so; with a name, since it is prepared
-   * @returns the ids
-   * @throws Error where an event is none of a topic that this service sends, or is larger than its topic takes; what the database throws
+   * @param statement `insert … returning id` or the like, with a name, since it is prepared
+   * @returns those ids
+   * @throws as `add`, and what the database throws
    */
   async storeWithEvents (statement: QueryConfig & { name: string }, events: Event[]): Promise<Set<string>> {
     const messages = events.map(this.#messageOf)
     let ids = new Set<string>()
-    await this.#pool.transaction(async db => {
-      await insertRowsOfStored(db, statement, messages, this.#relay.relayId, this.#aggregateType, (rows, stored) => {
-        ids = new Set(stored.map(({ id }) => id))
-        this.#handOver(db, rows)
-      })
-    })
+    await this.#pool.transaction(async db => await insertRowsOfStored(db, statement, messages, this.#relay, this.#aggregateType, stored => { ids = stored }))
     return ids
-  }
-
-  #handOver (db: Db, rows: InsertedRow[]): void {
-    afterCommit(db, () => { for (const row of rows) this.#relay.add(row) })
   }
 }
 
