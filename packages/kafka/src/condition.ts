@@ -9,13 +9,8 @@ export class Condition {
     this.#isDue = true
     setImmediate(() => {
       this.#isDue = false
-      this.check()
+      for (const check of this.#checks) check()
     })
-  }
-
-  /** Looks at once. */
-  check (): void {
-    for (const check of this.#checks) check()
   }
 
   /** Resolves when it is so, at the latest after `limitMs`. */

@@ -1,8 +1,8 @@
-import { setImmediate, setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import type rdkafka from 'node-rdkafka'
 import { KafkaError } from './errors.js'
 import { away, throttleRepeats, noopLogger } from './handle.js'
 import { LiveHandle, type PartitionOffset } from './live-handle.js'
-import type { ReadMessage } from './native-batch.js'
 import { unreadable } from './read-errors.js'
 import { ReadRights } from './read-rights.js'
 import { toMessage } from './record.js'
@@ -63,7 +63,6 @@ export class LiveReader {
   async close (): Promise<void> {
     this.#stop.abort()
     this.stopSearch()
-    this.#handle.stop()
     this.#settle.reject(new KafkaError('ERR__STATE', 'The reader was closed'))
     await this.#running
     await this.#handle.close()
@@ -78,7 +77,6 @@ export class LiveReader {
   #replace (error: KafkaError): void {
     this.#options.logger?.warn({ err: error, topic: this.#topic }, 'kafka: live reader replaced')
     const [before, ended] = [this.#handle, this.#running]
-    before.stop()
     const handle = this.#handle = this.#newHandle()
     this.#running = Promise.all([ended.then(() => before.close()), this.#run(handle)])
   }
@@ -123,16 +121,18 @@ export class LiveReader {
 
   async #poll (handle: LiveHandle): Promise<void> {
     while (this.#isCurrent(handle)) {
-      const { messages, errors, isEmptied } = await handle.poll()
-      for (const message of messages) if (this.#isCurrent(handle)) this.#handOut(message)
-      for (const error of errors) this.#failed(error)
-      if (errors.length > 0) await delay(errorPauseMs)
-      if (errors.some(({ codeName }) => unreadable.has(codeName)) && this.#isCurrent(handle)) await this.#leaveBehind(handle).catch(error => this.#failed(error))
-      if (!isEmptied) await setImmediate()
+      try {
+        for (const message of await handle.poll()) if (this.#isCurrent(handle)) this.#handOut(message)
+      } catch (cause) {
+        const error = KafkaError.from(cause)
+        this.#failed(error)
+        await delay(errorPauseMs)
+        if (unreadable.has(error.codeName) && this.#isCurrent(handle)) await this.#leaveBehind(handle).catch(error => this.#failed(error))
+      }
     }
   }
 
-  #handOut (message: ReadMessage): void {
+  #handOut (message: rdkafka.Message): void {
     this.#next.set(message.partition, message.offset + 1)
     try {
       this.#onMessage(toMessage(message, () => {})) // nothing waits for it

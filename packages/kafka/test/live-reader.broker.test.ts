@@ -154,7 +154,7 @@ test('a batch that cannot be read is left behind, and what comes after it is han
   await reader.ready
   const poll = vi.spyOn(LiveHandle.prototype, 'poll').mockImplementation(async () => {
     await delay(50)
-    return { messages: [], errors: [new KafkaError('ERR__NOT_IMPLEMENTED', 'Local: Not implemented')], isEmptied: true }
+    throw new KafkaError('ERR__NOT_IMPLEMENTED', 'Local: Not implemented')
   })
   onTestFinished(() => poll.mockRestore())
   await eventually(() => expect(poll).toHaveBeenCalled()) // the one before is over
@@ -168,8 +168,7 @@ test('a batch that cannot be read is left behind, and what comes after it is han
     expect(values).toContain('next')
   })
   expect(values).not.toContain('unreadable')
-  const codeOf = ({ details }: { details: { err?: { codeName?: string } } }) => details.err?.codeName
-  expect(lines.filter(line => line.text === 'kafka: error while reading' && codeOf(line) === 'ERR__NOT_IMPLEMENTED')).toHaveLength(1)
+  expect(lines.filter(({ text }) => text === 'kafka: error while reading')).toHaveLength(1)
 })
 
 test('what a listener throws is a line, and the next record is handed out', async () => {
