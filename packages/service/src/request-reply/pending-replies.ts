@@ -80,7 +80,10 @@ export class PendingReplies<Reply> {
   /** The service ends: those that wait have this long, and so have those that are still asked. */
   closeWithin (ms: number): void {
     this.#closesAt = Math.min(this.#closesAt, performance.now() + ms)
-    const rejectAll = () => { for (const { reject } of this.#pending.values()) reject(this.#closed()) }
+    const rejectAll = () => {
+      this.#closesAt = -Infinity // a timer may be a fraction of a ms early
+      for (const { reject } of this.#pending.values()) reject(this.#closed())
+    }
     if (ms <= 0) rejectAll()
     else setTimeout(rejectAll, ms).unref()
   }
