@@ -462,15 +462,14 @@ test.concurrent('after a broker has named no brokers for a while, consumer and p
   const topic = newName('nameless')
   await fill(topic, 1)
   const options = { 'topic.metadata.refresh.interval.ms': 500 }
-  let known: string[] = []
-  const onStatistics = ({ brokers }: Statistics) => { known = Object.values(brokers).map(({ source }) => source) }
-  const { messages } = await gather({ onTestFinished, topic, brokers: kafka.address, options: { ...options, onStatistics } }, commitAll)
+  const { messages } = await gather({ onTestFinished, topic, brokers: kafka.address, options }, commitAll)
   const producer = new Producer({ bootstrapBrokers: [kafka.address], 'message.timeout.ms': 3000, ...options })
   onTestFinished(() => producer.close())
   await producer.send({ messages: [{ topic, partition: 0, value: 'before' }] })
   await vi.waitFor(() => expect(messages).toHaveLength(2), deadline)
   kafka.nameBrokers(false)
-  await vi.waitFor(() => expect(known).toEqual(['logical']), deadline)
+  // Whether librdkafka forgets them all or keeps the configured one is a matter of moments; the next test is about the first.
+  await vi.waitFor(() => expect(kafka.nameless).toBeGreaterThan(10), deadline)
   kafka.nameBrokers(true)
   // Those under way fail with the handle that is given up.
   await vi.waitFor(() => producer.send({ messages: [{ topic, partition: 0, value: 'after' }] }), deadline)
