@@ -20,6 +20,9 @@ COPY scripts/compile.js scripts/run.js scripts/
 ARG SYSTEM=.
 RUN npm ci --ignore-scripts --omit=dev --include-workspace-root $(printf -- '--workspace=%s ' ${SYSTEM}/microservices/*) \
   && node -e "import('./scripts/compile.js').then(({ compile }) => compile('node_modules/node-rdkafka'))"
+COPY packages/kafka/native packages/kafka/native
+RUN node -e "import('./scripts/compile.js').then(({ compileAddon }) => compileAddon('node_modules/node-rdkafka', 'packages/kafka'))" \
+  && strip --strip-unneeded packages/kafka/dist/native.node && rm -rf packages/kafka/native
 # 540 MB of sources and objects become the binding and the two libraries that it loads.
 RUN cd node_modules/node-rdkafka && mkdir -p keep/Release keep/deps \
   && cp -p build/Release/node-librdkafka.node keep/Release/ \
@@ -41,7 +44,7 @@ COPY packages packages
 COPY ${SYSTEM}/shared-topics ${SYSTEM}/shared-topics
 COPY ${SYSTEM}/microservices ${SYSTEM}/microservices
 RUN npx tsc -b ${SYSTEM}/microservices/* \
-  && cd ${SYSTEM} && find shared-topics microservices /app/packages \( -name src -o -name test -o -name node_modules \) -prune -exec rm -rf {} + \
+  && cd ${SYSTEM} && find shared-topics microservices /app/packages \( -name src -o -name native -o -name test -o -name node_modules \) -prune -exec rm -rf {} + \
   && find shared-topics microservices /app/packages \( -name '*.tsbuildinfo' -o -name tsconfig.json \) -delete
 
 FROM ${NODE_IMAGE}
@@ -59,6 +62,6 @@ WORKDIR /app/${SYSTEM}/microservices/${SERVICE}
 ENV NODE_ENV=production HOST=0.0.0.0
 # By number, so that any base image will do.
 USER 1000:1000
-RUN node -e "require('node-rdkafka')" && test -f dist/server.js
+RUN node -e "require('node-rdkafka'), require('/app/packages/kafka/dist/native.node')" && test -f dist/server.js
 # No npm and no shell in between: SIGTERM reaches node.
 CMD ["node", "dist/server.js"]

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-// Each consumer keeps a thread of the pool waiting for messages. A service has one or two, a test file has dozens.
+// A consumer that ends keeps a thread of the pool until its group has answered. A service has one or two, a test file has dozens.
 process.env.UV_THREADPOOL_SIZE ??= '64'
 
 // Workspaces are used as built output, and node loads them: transformed copies of @pair/kafka beside the one that

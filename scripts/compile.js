@@ -1,6 +1,6 @@
-import { accessSync, constants, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { accessSync, constants, copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join, resolve } from 'node:path'
 import { SetupError, npm, run } from './run.js'
 
 const examples = 'e.g. "apt-get install python3 make g++ libssl-dev zlib1g-dev libzstd-dev" or "xcode-select --install" and "brew install openssl zstd"'
@@ -11,6 +11,7 @@ const parts = [
   { define: 'WITH_SASL_SCRAM', feature: 'sasl_scram', what: 'SCRAM', needs: 'OpenSSL\'s headers (libssl-dev)' },
   { define: 'WITH_ZLIB', feature: 'gzip', what: 'gzip', needs: 'zlib\'s headers (zlib1g-dev)' }
 ]
+const compilers = ['g++', 'c++', 'clang++']
 const zstd = { define: 'WITH_ZSTD', feature: 'zstd', what: 'zstd', needs: 'zstd\'s headers (libzstd-dev)' }
 
 /**
@@ -32,7 +33,7 @@ export function checkToolchain () {
     { names: ['python3', 'python'], install: 'python3' },
     { names: ['make'], install: 'make' },
     // Whoever names a compiler knows that it is there.
-    { names: ['g++', 'c++', 'clang++'], install: 'g++', given: process.env['CXX'] }
+    { names: compilers, install: 'g++', given: process.env['CXX'] }
   ]
   const missing = needed.filter(({ names, given }) => !given && !names.some(isCommand)).map(({ install }) => install)
   if (missing.length > 0) throw new SetupError(`librdkafka is compiled once, and that needs ${missing.join(', ')}: install with ${examples}`)
@@ -62,6 +63,48 @@ export async function compile (binding) {
   // What it says of itself, in a process of its own: this one may have loaded another build.
   const features = JSON.parse(await run(process.execPath, ['-p', 'JSON.stringify(require("./").features)'], { cwd: binding }))
   complain(parts.filter(({ feature }) => !features.includes(feature)))
+}
+
+/**
+ * Whether the addon of a Kafka client's folder is there, and newer than its sources and the binding, which is compiled
+ * again for another Node.
+ *
+ * @param {string} binding
+ * @param {string} client
+ */
+export function isAddonCompiled (binding, client) {
+  const sources = join(client, 'native')
+  const newest = [...readdirSync(sources).map(name => join(sources, name)), join(binding, 'build', 'config.gypi')].map(path => statSync(path).mtimeMs)
+  return existsSync(addonOf(client)) && statSync(addonOf(client)).mtimeMs >= Math.max(...newest)
+}
+
+/**
+ * Compiles the addon: against the headers of this Node and of the binding's librdkafka, linked with neither.
+ *
+ * @param {string} binding
+ * @param {string} client
+ */
+export async function compileAddon (binding, client) {
+  if (process.platform === 'win32') throw new SetupError('The Kafka client does not run on Windows: use WSL')
+  console.error('Compiling the Kafka client\'s addon …')
+  const [compiler = 'g++', ...flags] = (process.env['CXX'] || compilers.find(isCommand) || 'g++').split(' ')
+  // Those that the binding was compiled with: this Node's own, given ones, or downloaded.
+  const [, node = ''] = /"nodedir": "([^"]+)"/.exec(readFileSync(join(binding, 'build', 'config.gypi'), 'utf8')) ?? []
+  const headers = [join(node, 'include', 'node'), join(resolve(binding), 'deps', 'librdkafka', 'src')]
+  const sources = readdirSync(join(client, 'native')).filter(name => name.endsWith('.cc'))
+  const unfinished = `${addonOf(client)}.${process.pid}`
+  mkdirSync(dirname(unfinished), { recursive: true })
+  await run(compiler, [
+    ...flags, '-O2', '-std=c++17', '-fPIC', '-shared', '-fno-exceptions', '-fvisibility=hidden', ...(process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []),
+    ...headers.map(folder => `-I${folder}`), ...sources, '-o', resolve(unfinished)
+  ], { cwd: join(client, 'native') })
+  // In one step: a process may be running with the old one.
+  renameSync(unfinished, addonOf(client))
+}
+
+/** @param {string} client */
+function addonOf (client) {
+  return join(client, 'dist', 'native.node')
 }
 
 /**

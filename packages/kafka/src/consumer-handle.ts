@@ -1,21 +1,20 @@
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import rdkafka from 'node-rdkafka'
 import { Assignment } from './assignment.js'
+import { AttachedConsumer } from './attached-consumer.js'
 import { KafkaError } from './errors.js'
-import { withTimeout, create, connect, noopLogger, bindEvents } from './handle.js'
+import { noopLogger, bindEvents } from './handle.js'
 import { consumerConfiguration } from './options.js'
+import type { ErrorPlace } from './read-errors.js'
 import type { ClientOptions, Message, Statistics } from './types.js'
 import { unhandledAfterMs } from './unhandled.js'
 
 /** What the broker's group coordinator refuses for good (only other settings help), and what librdkafka gives up after. */
 const final = new Set(['ERR__FATAL', 'ERR_INVALID_SESSION_TIMEOUT', 'ERR_INVALID_GROUP_ID'])
-/** How long a look waits for a message, and so how long a watermark waits to be stored, in ms. */
-const pollForMs = 100
+/** The log line that says why comes beside a fatal error, in ms. */
+const fatalLineMs = 100
 const metadataLimitMs = 2000
-/** So many looks in a row that found something: then more may be there than one, and all of it is taken. */
-const foundInARow = 3
 
-interface Look { error?: KafkaError, messages: rdkafka.Message[] }
 interface Place { topic: string, partition: number }
 
 /** What a handle tells of itself. */
@@ -23,8 +22,8 @@ interface Listener {
   assigned: (partitions: Place[]) => void
   /** Every second, with what is assigned, and the topics of which nothing was ever committed. */
   statistics: (statistics: Statistics, partitions: Place[], unhandled: string[]) => void
-  /** While consuming, which goes on; with the next offset of each partition. */
-  failed: (error: KafkaError, topics: string[], positions: Record<string, number>) => unknown
+  /** While consuming, which goes on. */
+  failed: (error: KafkaError, place: ErrorPlace) => unknown
   /** There may be messages to take. */
   found: () => void
   /** It never reads again. */
@@ -36,17 +35,13 @@ interface Listener {
 /** One handle of librdkafka's and its membership of the group, from its opening to its end. */
 export class ConsumerHandle {
   readonly #on: Listener
+  readonly #consumer: AttachedConsumer
   readonly #handle: rdkafka.KafkaConsumer
-  readonly #metadata: rdkafka.KafkaConsumer['getMetadata']
   readonly #assignment: Assignment
   readonly #closeTimeoutMs: number
   /** Resolves when it is open, and rejects where it is refused. */
   readonly opened: Promise<void>
-  #polling: Promise<void> | undefined
-  /** The look for messages that is under way. */
-  #looking: Promise<unknown> = Promise.resolve()
-  /** Ends of logs that it has found. */
-  #ends: Array<Place & { offset: number }> = []
+  #reading: Promise<void> | undefined
   #isClosed = false
 
   /** @throws KafkaError where the binding throws: for a property that it does not know, or a bad value */
@@ -58,29 +53,28 @@ export class ConsumerHandle {
       this.#rebalance(error.code, partitions)
       if (typeof observer === 'function') observer(error, partitions)
     }
-    this.#handle = create(() => new rdkafka.KafkaConsumer({ ...global, rebalance_cb: rebalance }, { ...topic }))
-    this.#metadata = this.#handle.getMetadata.bind(this.#handle)
+    this.#consumer = new AttachedConsumer({ global: { ...global, rebalance_cb: rebalance }, topic })
+    this.#handle = this.#consumer.handle
     this.#closeTimeoutMs = options.closeTimeoutMs ?? 5000
-    this.#assignment = new Assignment(this.#handle, options.logger ?? noopLogger, autoCommit)
-    this.#handle.on('partition.eof', end => { this.#ends.push(end) })
+    this.#assignment = new Assignment(this.#consumer, options.logger ?? noopLogger, autoCommit)
     bindEvents(this.#handle, options, {
       fatal: error => this.#fail(error),
       brokersLost: error => { if (!this.#isClosed) on.brokersLost(error) },
       isClosed: () => this.#isClosed,
       statistics: statistics => {
         if (this.#isClosed) return
-        this.#assignment.refetchOffsets(statistics)
+        this.#assignment.readAgain(statistics)
         on.statistics(statistics, this.#assignment.partitions, this.#assignment.unhandled(unhandledAfterMs))
       }
     })
-    this.opened = connect(this.#handle)
+    this.opened = this.#consumer.opened
     this.opened.catch((error: KafkaError) => this.#fail(error))
   }
 
   /** Joins the group, or changes what it reads there. To be called when it is open. */
   subscribe (topics: string[]): void {
     if (this.#handle.subscription().join() !== topics.join()) this.#handle.subscribe(topics)
-    this.#polling ??= this.#poll().catch(error => this.#fail(KafkaError.from(error)))
+    this.#reading ??= this.#read().catch(error => this.#fail(KafkaError.from(error)))
   }
 
   /** The next message to hand out. */
@@ -95,8 +89,7 @@ export class ConsumerHandle {
 
   /** Those of its topics that the broker does not name: there are none, or a right to see them is missing. Rejects without an answer. */
   async hiddenTopics (): Promise<string[]> {
-    const about = { allTopics: true, timeout: metadataLimitMs } as rdkafka.MetadataOptions
-    const { topics } = await new Promise<rdkafka.Metadata>((resolve, reject) => this.#metadata(about, (error, found) => error ? reject(KafkaError.from(error)) : resolve(found)))
+    const { topics } = await this.#consumer.metadata({ allTopics: true, timeout: metadataLimitMs })
     return this.#handle.subscription().filter(topic => !topic.startsWith('^') && !topics.some(({ name }) => name === topic))
   }
 
@@ -105,19 +98,22 @@ export class ConsumerHandle {
     this.#isClosed = true
     await this.opened.catch(() => {})
     await this.#assignment.finished(Math.max(0, this.#closeTimeoutMs - 2000))
-    this.#assignment.isClosed = true
-    await this.#polling // its last turn stores what was committed
-    if (!this.#handle.isConnected() || !await this.#isAnswered(1000)) return
-    await withTimeout(1000, done => this.#handle.disconnect(done))
+    await this.#end()
+    if (this.#handle.isConnected() && await this.#isAnswered(1000)) await this.#consumer.disconnect(1000)
   }
 
   /** Ends it in the background, once it is of no use any more; nothing is waited for. */
   abandon (): void {
     this.#isClosed = true
+    this.#end().then(() => this.#consumer.disconnect(0))
+  }
+
+  /** Stores what was committed, and reads nothing any more. */
+  async #end (): Promise<void> {
     this.#assignment.isClosed = true
-    Promise.allSettled([this.opened, this.#polling]).then(() => {
-      if (this.#handle.isConnected()) this.#handle.disconnect()
-    })
+    this.#consumer.stop()
+    await this.#reading
+    if (this.#handle.isConnected()) this.#assignment.storeOffsets()
   }
 
   /**
@@ -130,48 +126,33 @@ export class ConsumerHandle {
     return await new Promise(resolve => this.#handle.committed([{ topic, partition: 0 }], limitMs, error => resolve(!error)))
   }
 
-  /**
-   * The binding waits for as many messages as it is asked for, or until its time is up. So a look that waits is for one,
-   * which is handed out as soon as it is there; and one that takes whatever there is does not wait.
-   */
-  async #poll (): Promise<void> {
-    let found = 0
-    while (!this.#assignment.isClosed) {
+  /** Reads what has come, as far as there is room. Between two reads the event loop has a turn. */
+  async #read (): Promise<void> {
+    for (;;) {
+      await this.#consumer.due(() => this.#assignment.isResumeDue)
       await this.#assignment.roomOrPause()
-      const { error, messages }: Look = await (found < foundInARow ? this.#consume(1, pollForMs) : this.#consume(Math.max(1, this.#assignment.room), 0))
-      found = messages.length > 0 ? found + 1 : 0
-      this.#assignment.storeOffsets()
-      if (error && !this.#isClosed) {
-        if (error.codeName === 'ERR__FATAL') await setTimeout(pollForMs) // the log line that comes beside it says why
-        if (final.has(error.codeName)) throw error
-        this.#on.failed(error, this.#handle.subscription(), this.#assignment.positions)
-        await setTimeout(pollForMs)
-      }
-      this.#assignment.push(messages)
-      for (const end of this.#ends.splice(0)) this.#assignment.reachedEnd(end)
+      if (this.#assignment.isClosed) return
+      const { count, bytes } = this.#assignment.room
+      const batch = this.#consumer.read(count, bytes)
+      const failures = this.#assignment.push(batch)
       this.#on.found()
+      for (const failure of failures) await this.#failed(new KafkaError(failure.code, failure.text), failure)
+      if (!batch.isEmptied) await setImmediate()
     }
   }
 
-  #consume (count: number, waitMs: number): Promise<Look> {
-    this.#handle.setDefaultConsumeTimeout(waitMs)
-    const looking = new Promise<Look>(resolve => {
-      this.#handle.consume(count, (error, messages) => {
-        resolve(error ? { error: KafkaError.from(error), messages: [] } : { messages })
-      })
-    })
-    this.#looking = looking
-    return looking
+  async #failed (error: KafkaError, place: ErrorPlace): Promise<void> {
+    if (this.#isClosed) return
+    if (error.codeName === 'ERR__FATAL') await setTimeout(fatalLineMs)
+    if (final.has(error.codeName)) throw error
+    this.#on.failed(error, place)
   }
 
   #rebalance (code: number, partitions: rdkafka.TopicPartition[]): void {
     if (code === rdkafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS) {
-      // What the look under way still finds may be of an earlier assignment of the same partition, and newer than where
-      // this one starts: committed now, it would pass what is not handled yet.
-      this.#looking.then(() => {
-        this.#assignment.add(partitions)
-        if (!this.#isClosed) this.#on.assigned(this.#assignment.partitions)
-      })
+      // No read is under way on the event loop, and librdkafka holds back what is of an earlier assignment.
+      this.#assignment.add(partitions)
+      if (!this.#isClosed) this.#on.assigned(this.#assignment.partitions)
     } else {
       this.#assignment.remove(partitions).catch((error: Error) => this.#fail(KafkaError.from(error)))
     }

@@ -42,6 +42,11 @@ export class KafkaError extends Error {
     return new KafkaError(code, text)
   }
 
+  /** From librdkafka's code, with its text. */
+  static ofCode (code: number): KafkaError {
+    return new KafkaError(code, LibrdKafkaError.create(code).message)
+  }
+
   /** Wraps what the binding throws or reports; an error of ours stays as it is. */
   static from (cause: unknown): KafkaError {
     if (cause instanceof KafkaError) return cause

@@ -46,6 +46,30 @@ export async function connect (handle: Handle): Promise<void> {
   })
 }
 
+/** What librdkafka checks only when it opens a handle. */
+const checkedLate = ['security.protocol', 'ssl.', 'sasl.', 'partition.assignment.strategy']
+/** Ours, which is right. */
+const knownStrategy = 'cooperative-sticky'
+
+/**
+ * Opens a handle that is to be attached. Where librdkafka refuses a setting only now and a plugin is loaded, it frees the
+ * plugin's interceptors twice, and the process crashes (its issue 4142). So such settings are tried without plugins and
+ * brokers before, which costs no network. Rejects as `connect` does.
+ *
+ * @param global its properties, without those that make it attachable
+ * @param newHandle makes another one of its kind
+ */
+export async function connectAttachable (handle: Handle, global: Record<string, unknown>, newHandle: (global: object) => rdkafka.Producer | rdkafka.KafkaConsumer): Promise<void> {
+  const isLate = ([name, value]: [string, unknown]) => checkedLate.some(prefix => name.startsWith(prefix)) && value !== knownStrategy
+  if (Object.entries(global).some(isLate)) {
+    const { 'metadata.broker.list': _brokers, 'plugin.library.paths': _plugins, ...checked } = global
+    const twin = newHandle(checked)
+    await connect(twin)
+    await new Promise<void>(resolve => { twin.disconnect(() => resolve()) })
+  }
+  await connect(handle)
+}
+
 /** Waits for a callback, but not longer than `limitMs`: librdkafka may still be waiting for a broker that is away. */
 export async function withTimeout (limitMs: number, call: (done: () => void) => void): Promise<void> {
   await new Promise<void>(resolve => {
@@ -54,10 +78,10 @@ export async function withTimeout (limitMs: number, call: (done: () => void) => 
   })
 }
 
-/** Tells an error from one of its code that was told less than 10 s ago. */
-export function throttleRepeats (): (error: KafkaError) => boolean {
+/** Tells an error from one of its code, and of the same topic, that was told less than 10 s ago. */
+export function throttleRepeats (): (error: KafkaError, topic?: string) => boolean {
   const isNews = noRepeats()
-  return ({ codeName }) => isNews(codeName, codeName)
+  return ({ codeName }, topic = '') => isNews(`${codeName} ${topic}`, '')
 }
 
 /** Tells a text from the same one that was told less than 10 s ago; of each kind the last one is kept. */

@@ -9,37 +9,38 @@ export interface Pending {
   readonly message: OutgoingMessage
   readonly resolve: (deliveries: Delivery[]) => void
   readonly reject: (error: KafkaError) => void
-  /** Where it stands in `InFlight`. */
-  place: number
 }
 
 /**
- * Messages handed to librdkafka and not acknowledged yet, in no order. An array and no Set, whose tables, once they are
- * old, keep every message that they ever held alive until the next full collection.
+ * Messages handed to librdkafka and not acknowledged yet, by the ids that librdkafka names them by. An array and no Map,
+ * whose tables, once they are old, keep every message that they ever held alive until the next full collection.
  */
 export class InFlight {
-  #all: Pending[] = []
+  #all: Array<Pending | undefined> = []
+  #freeIds: number[] = []
   /** Since when something has been in flight and nothing answered; brought up to date by `isUnanswered`. */
   #quietSince = 0
   #isAnswered = false
 
   get size (): number {
-    return this.#all.length
+    return this.#all.length - this.#freeIds.length
   }
 
-  add (pending: Pending): void {
-    if (this.#all.length === 0) this.#quietSince = performance.now()
-    pending.place = this.#all.push(pending) - 1
+  /** Returns its id, which is in use until it is taken. */
+  add (pending: Pending): number {
+    if (this.size === 0) this.#quietSince = performance.now()
+    const id = this.#freeIds.pop() ?? this.#all.length
+    this.#all[id] = pending
+    return id
   }
 
-  /** False where it is not in flight, or not any more. */
-  delete (pending: Pending): boolean {
-    const last = this.#all.at(-1)
-    if (last === undefined || this.#all[pending.place] !== pending) return false
-    this.#all[pending.place] = last
-    last.place = pending.place
-    this.#all.pop()
-    return true
+  /** Removes and returns the message of an id; undefined where none is in flight under it. */
+  take (id: number): Pending | undefined {
+    const pending = this.#all[id]
+    if (pending === undefined) return undefined
+    this.#all[id] = undefined
+    this.#freeIds.push(id)
+    return pending
   }
 
   /** To be told whenever the broker has acknowledged or refused one. */
@@ -56,7 +57,10 @@ export class InFlight {
   }
 
   /** Empties it. */
-  take (): Pending[] {
-    return this.#all.splice(0)
+  takeAll (): Pending[] {
+    const all = this.#all.filter(pending => pending !== undefined)
+    this.#all = []
+    this.#freeIds = []
+    return all
   }
 }

@@ -1,5 +1,7 @@
 // What @fastify/kafka takes from @platformatic/kafka, on librdkafka, and what the services need beside it.
 
+import './main-thread.js' // first
+
 export { startBroker } from './broker.js'
 export { connection, type Connection } from './connection.js'
 export { Consumer } from './consumer.js'

@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import rdkafka from 'node-rdkafka'
+import { AttachedConsumer, answerOf } from './attached-consumer.js'
 import { KafkaError } from './errors.js'
-import { withTimeout, create, connect, bindEvents, noopLogger, ofNoConcern } from './handle.js'
+import { bindEvents, noopLogger, ofNoConcern } from './handle.js'
+import type { ReadMessage } from './native-batch.js'
 import { readerConfiguration } from './options.js'
 import type { ReadRights } from './read-rights.js'
 import type { ClientOptions, Logger } from './types.js'
 
-/** Poll timeout in ms. */
-const pollMs = 100
-/** After this many non-empty polls in a row, polls take up to `maxPollRecords` and do not wait. */
-const foundInARow = 3
-const maxPollRecords = 500
+/** The most that one read takes: a turn of the event loop is to be short. */
+const [maxPollRecords, maxPollBytes] = [500, 2 * 1024 * 1024]
 /** How long the broker may take to answer a question, in ms. Each one occupies a thread of the pool meanwhile. */
 const answerLimitMs = 2000
 const closeLimitMs = 1000
@@ -18,18 +17,18 @@ const closeLimitMs = 1000
 const missingAfterMs = 5000
 
 export interface PartitionOffset { partition: number, offset: number }
+export interface PlacedError { error: KafkaError, partition: number }
 
 /** One handle of librdkafka's that reads partitions of one topic by manual assignment, in no group. It commits nothing. */
 export class LiveHandle {
   /** Resolves when it is open, and rejects where a setting is refused. */
   readonly opened: Promise<void>
+  readonly #consumer: AttachedConsumer
   readonly #handle: rdkafka.KafkaConsumer
-  readonly #metadata: rdkafka.KafkaConsumer['getMetadata']
   readonly #topic: string
   readonly #rights: ReadRights
   readonly #logger: Logger
   #missingSince: number | undefined
-  #found = 0
   #isClosed = false
 
   /**
@@ -50,12 +49,12 @@ export class LiveHandle {
     this.#topic = topic
     this.#rights = rights
     this.#logger = options.logger ?? noopLogger
-    this.#handle = create(() => new rdkafka.KafkaConsumer({ ...configuration.global }, { ...configuration.topic }))
-    this.#metadata = this.#handle.getMetadata.bind(this.#handle)
+    this.#consumer = new AttachedConsumer(configuration)
+    this.#handle = this.#consumer.handle
     bindEvents(this.#handle, options, {
       isClosed: () => this.#isClosed, fatal: onLost, brokersLost: onLost, statistics: statistics => { if (!this.#isClosed) rights.check(statistics) }
     })
-    this.opened = connect(this.#handle)
+    this.opened = this.#consumer.opened
     this.opened.catch(() => {}) // whoever waits for it hears of it
   }
 
@@ -66,8 +65,7 @@ export class LiveHandle {
    * create it with settings of its own.
    */
   async partitions (isKnown: boolean): Promise<number> {
-    const about = { ...isKnown ? { topic: this.#topic } : { allTopics: true }, timeout: answerLimitMs } as rdkafka.MetadataOptions
-    const { topics } = await answer<rdkafka.Metadata>(done => this.#metadata(about, done))
+    const { topics } = await this.#consumer.metadata({ ...isKnown ? { topic: this.#topic } : { allTopics: true }, timeout: answerLimitMs })
     const count = topics.find(({ name }) => name === this.#topic)?.partitions.length ?? 0
     if (count === 0) this.#missing()
     else this.#missingSince = undefined
@@ -76,7 +74,7 @@ export class LiveHandle {
 
   /** The offset that the next record of a partition will have. Rejects with a KafkaError without an answer. */
   async end (partition: number): Promise<number> {
-    const { highOffset } = await answer<rdkafka.WatermarkOffsets>(done => this.#handle.queryWatermarkOffsets(this.#topic, partition, answerLimitMs, done))
+    const { highOffset } = await answerOf<rdkafka.WatermarkOffsets>(done => this.#handle.queryWatermarkOffsets(this.#topic, partition, answerLimitMs, done))
     return highOffset
   }
 
@@ -91,14 +89,13 @@ export class LiveHandle {
     this.add(to)
   }
 
-  /** Waits for records for 100 ms at most. Rejects with a KafkaError; librdkafka goes on by itself. */
-  async poll (): Promise<rdkafka.Message[]> {
-    const isBusy = this.#found >= foundInARow
-    this.#handle.setDefaultConsumeTimeout(isBusy ? 0 : pollMs)
-    const messages = await answer<rdkafka.Message[]>(done => this.#handle.consume(isBusy ? maxPollRecords : 1, done))
-      .catch(error => { if (ofNoConcern(error) || this.#rights.report(error)) return []; else throw error })
-    this.#found = messages.length > 0 ? this.#found + 1 : 0
-    return messages
+  /** Waits for records or errors, for 1 s at most; librdkafka goes on after these. To be called in a later turn of the event loop where the batch is not emptied. */
+  async poll (): Promise<{ messages: ReadMessage[], errors: PlacedError[], isEmptied: boolean }> {
+    await this.#consumer.due()
+    const { messages, errors, isEmptied } = this.#consumer.read(maxPollRecords, maxPollBytes)
+    const news = errors.map(({ code, text, partition }) => ({ error: new KafkaError(code, text), partition }))
+      .filter(({ error }) => !ofNoConcern(error) && !this.#rights.report(error))
+    return { messages, errors: news, isEmptied }
   }
 
   /** Says once, until it is found again, that it is not. */
@@ -109,14 +106,14 @@ export class LiveHandle {
     this.#logger.warn({ topic: this.#topic }, 'kafka: the topic is not found: it does not exist, or a right to read it is missing')
   }
 
+  /** Reads nothing any more, and ends a `poll` that waits. */
+  stop (): void {
+    this.#consumer.stop()
+  }
+
   /** Frees the handle; 1 s at most, whatever the broker does. */
   async close (): Promise<void> {
     this.#isClosed = true
-    await this.opened.catch(() => {})
-    if (this.#handle.isConnected()) await withTimeout(closeLimitMs, done => this.#handle.disconnect(done))
+    await this.#consumer.disconnect(closeLimitMs)
   }
-}
-
-function answer<Answer> (call: (done: (error: rdkafka.LibrdKafkaError, answer: Answer) => void) => unknown): Promise<Answer> {
-  return new Promise((resolve, reject) => call((error, answer) => error ? reject(KafkaError.from(error)) : resolve(answer)))
 }

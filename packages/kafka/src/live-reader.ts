@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import type rdkafka from 'node-rdkafka'
+import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { KafkaError } from './errors.js'
 import { away, throttleRepeats, noopLogger } from './handle.js'
 import { LiveHandle, type PartitionOffset } from './live-handle.js'
+import type { ReadMessage } from './native-batch.js'
 import { unreadable } from './read-errors.js'
 import { ReadRights } from './read-rights.js'
 import { toMessage } from './record.js'
@@ -20,7 +20,7 @@ const [searchPauseMs, refreshPauseMs, errorPauseMs] = [200, 5000, 100]
  *   their start, so that they miss nothing.
  * - While no broker answers it keeps its offsets, and goes on from there. Where these are out of range by then (the records
  *   were removed, the topic was made anew), it reads from the oldest record there is.
- * - A batch that cannot be read is left behind: every partition goes on at its end.
+ * - A batch that cannot be read is left behind: its partition goes on at its end.
  */
 export class LiveReader {
   /** Resolves when it stands at the end of each partition; rejects where a setting is refused, or it was closed before. */
@@ -63,6 +63,7 @@ export class LiveReader {
   async close (): Promise<void> {
     this.#stop.abort()
     this.stopSearch()
+    this.#handle.stop()
     this.#settle.reject(new KafkaError('ERR__STATE', 'The reader was closed'))
     await this.#running
     await this.#handle.close()
@@ -77,6 +78,7 @@ export class LiveReader {
   #replace (error: KafkaError): void {
     this.#options.logger?.warn({ err: error, topic: this.#topic }, 'kafka: live reader replaced')
     const [before, ended] = [this.#handle, this.#running]
+    before.stop()
     const handle = this.#handle = this.#newHandle()
     this.#running = Promise.all([ended.then(() => before.close()), this.#run(handle)])
   }
@@ -121,18 +123,17 @@ export class LiveReader {
 
   async #poll (handle: LiveHandle): Promise<void> {
     while (this.#isCurrent(handle)) {
-      try {
-        for (const message of await handle.poll()) if (this.#isCurrent(handle)) this.#handOut(message)
-      } catch (cause) {
-        const error = KafkaError.from(cause)
-        this.#failed(error)
-        await delay(errorPauseMs)
-        if (unreadable.has(error.codeName) && this.#isCurrent(handle)) await this.#leaveBehind(handle).catch(error => this.#failed(error))
-      }
+      const { messages, errors, isEmptied } = await handle.poll()
+      for (const message of messages) if (this.#isCurrent(handle)) this.#handOut(message)
+      for (const { error } of errors) this.#failed(error)
+      if (errors.length > 0) await delay(errorPauseMs)
+      const lost = new Set(errors.filter(({ error }) => unreadable.has(error.codeName)).map(({ partition }) => partition))
+      if (this.#isCurrent(handle)) await this.#leaveBehind(handle, lost).catch(error => this.#failed(error))
+      if (!isEmptied) await setImmediate()
     }
   }
 
-  #handOut (message: rdkafka.Message): void {
+  #handOut (message: ReadMessage): void {
     this.#next.set(message.partition, message.offset + 1)
     try {
       this.#onMessage(toMessage(message, () => {})) // nothing waits for it
@@ -141,10 +142,10 @@ export class LiveReader {
     }
   }
 
-  /** librdkafka does not say which partition holds the batch that it cannot read. */
-  async #leaveBehind (handle: LiveHandle): Promise<void> {
+  async #leaveBehind (handle: LiveHandle, lost: Set<number>): Promise<void> {
     const ends: PartitionOffset[] = []
-    for (const partition of this.#next.keys()) ends.push({ partition, offset: await handle.end(partition) })
+    for (const partition of lost) ends.push({ partition, offset: await handle.end(partition) })
+    if (ends.length === 0) return
     handle.move(ends)
     this.#stand(ends)
   }

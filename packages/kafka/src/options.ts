@@ -53,11 +53,16 @@ export function producerConfiguration (options: ClientOptions): Configuration {
     ...(isAll(options.acks ?? options['request.required.acks']) && { acks: 'all', 'enable.idempotence': true }),
     // Java's default: whatever client writes it, a key stays in its partition.
     partitioner: 'murmur2_random',
-    'linger.ms': 1,
+    // What a turn of the event loop gathers goes together; librdkafka's timers are whole milliseconds.
+    'linger.ms': 0,
     'message.timeout.ms': 30_000,
     ...common
   })
-  configuration.global.dr_cb ||= true // how `send` learns what became of a message
+  // What became of a message is told by the addon. The binding's own reports would fill the queue, and crash the process
+  // where a callback is set, which takes the ids of our messages for objects of its own.
+  configuration.global['delivery.report.only.error'] = true
+  delete configuration.global.dr_cb
+  delete configuration.global.dr_msg_cb
   delete configuration.global['allow.auto.create.topics'] // a consumer's; for producers the broker decides
   return configuration
 }

@@ -1,5 +1,4 @@
 import Denque from 'denque'
-import { sizeOf } from './record.js'
 import type { Message } from './types.js'
 
 /** How far past its oldest uncommitted message a partition may go, in offsets. */
@@ -7,11 +6,8 @@ const windowSize = 10_000
 
 /** Bytes of a message in flight that one permit stands for. */
 const bytesPerPermit = 128 * 1024
-/**
- * What may be fetched and not handed out yet, over all partitions: messages for two looks, so that the next one goes on
- * while those of the last are handed out, and no more bytes than this, apart from what a look brings beyond them.
- */
-const fetchedLimit = { messages: 1000, bytes: 8 * 1024 * 1024 }
+/** What may be read and not handed out yet, over all partitions: messages for two reads, and no more bytes than this. */
+export const fetchedLimit = { messages: 1000, bytes: 8 * 1024 * 1024 }
 
 interface Entry { offset: number, permits: number, state: 'in flight' | 'done' | 'released' }
 
@@ -62,9 +58,9 @@ export class Partition {
     return newest + 1 - oldest >= (this.paused ? windowSize / 2 : windowSize)
   }
 
-  push (message: Message): void {
+  /** @param bytes of its key, value and headers */
+  push (message: Message, bytes: number): void {
     if (this.#end !== undefined && message.offset < this.#end) this.#end = undefined // the log went back
-    const bytes = sizeOf(message)
     this.#fetchedBytes += bytes
     this.#fetchedSizes.push(bytes)
     this.#fetched.push(message)

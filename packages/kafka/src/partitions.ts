@@ -1,4 +1,4 @@
-import { Partition } from './partition.js'
+import { fetchedLimit, Partition } from './partition.js'
 import type { Message } from './types.js'
 
 /**
@@ -9,8 +9,8 @@ import type { Message } from './types.js'
 export const permitLimit = 250
 /** Permits that only the partition itself can take, so that others, held up by a busy key or a slow handler, leave it some. */
 const reservedPermits = 16
-/** The most that one look fetches. */
-export const maxPollRecords = 500
+/** The most that one read takes: a turn of the event loop is to be short. The last message may go beyond the bytes. */
+const [maxPollRecords, maxPollBytes] = [fetchedLimit.messages / 2, fetchedLimit.bytes / 4]
 
 interface At { topic: string, partition: number }
 
@@ -36,12 +36,21 @@ export class Partitions {
     return [...this.#all.values()]
   }
 
-  /** How many messages the next look may fetch: at least one, since what is full is paused. */
-  get room (): number {
-    return Math.max(1, Math.min(maxPollRecords, Math.floor((1 - loadOf(this.all)) * 2 * maxPollRecords)))
+  /** How much the next read may take: at least one message, since what is full is paused. */
+  get room (): { count: number, bytes: number } {
+    const free = Math.max(0, 1 - loadOf(this.all))
+    return {
+      count: Math.max(1, Math.min(maxPollRecords, Math.floor(free * fetchedLimit.messages))),
+      bytes: Math.min(maxPollBytes, Math.floor(free * fetchedLimit.bytes))
+    }
   }
 
-  /** Whether a look is worth its while: what is not paused has handed out half of what it may hold. */
+  /** Whether something is paused that is to be resumed. */
+  get isResumeDue (): boolean {
+    return this.held.some(({ paused }) => paused) && this.toChange.some(({ paused }) => paused)
+  }
+
+  /** Whether a read is worth its while: what is not paused has handed out half of what it may hold. */
   get hasRoom (): boolean {
     const { active, paused } = this.#byState()
     return loadOf(active) <= roomBeside(loadOf(paused))
@@ -86,7 +95,7 @@ export class Partitions {
   }
 
   /**
-   * Those to be paused or resumed. Where no look is worth its while, each one that holds more than its share of the room
+   * Those to be paused or resumed. Where no read is worth its while, each one that holds more than its share of the room
    * is paused: it cannot hand out what it holds, and must not keep the others from being read. Resumed is what holds less.
    */
   get toChange (): Partition[] {
@@ -111,7 +120,7 @@ export class Partitions {
   }
 }
 
-/** What the others may hold before a look, where those that are paused hold so much: half of the rest is for the look. */
+/** What the others may hold before a read, where those that are paused hold so much: half of the rest is for the read. */
 function roomBeside (pausedLoad: number): number {
   return Math.max(0, 1 - pausedLoad) / 2
 }

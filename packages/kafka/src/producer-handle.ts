@@ -1,51 +1,62 @@
 import rdkafka from 'node-rdkafka'
-import { DeliveryReports } from './delivery-reports.js'
 import { KafkaError } from './errors.js'
-import { withTimeout, create, connect, bindEvents } from './handle.js'
-import type { Pending } from './in-flight.js'
+import { withTimeout, create, connectAttachable, bindEvents } from './handle.js'
+import type { InFlight, Pending } from './in-flight.js'
+import { attachable, NativeHandle } from './native.js'
 import type { Configuration } from './options.js'
-import { encode, type RecordHeaders } from './record.js'
-import type { ClientOptions, Delivery, Statistics } from './types.js'
+import { PackedRecords } from './packed-records.js'
+import type { EncodedHeaders } from './record.js'
+import type { ClientOptions, Delivery, Headers, Statistics } from './types.js'
 
-/** What a handle tells of itself and of its messages. */
+/** What a handle tells of itself and of its messages, and what it asks. */
 interface Listener {
   opened: () => void
   /** A setting that librdkafka checks only when it is opened: it will never open. */
   refused: (error: KafkaError) => void
   acknowledged: (pending: Pending, delivery: Delivery) => void
   failed: (pending: Pending, error: KafkaError) => void
+  /** After acknowledgements and failures: there may be room again. */
+  settled: () => void
   /** It never sends again: idempotence is lost, or it knows no broker any more. */
   fatal: (error: KafkaError) => void
   /** Every second. */
   statistics: (statistics: Statistics) => void
-  inFlight: () => number
+  /** @throws KafkaError for headers that are refused */
+  headersOf: (headers: Headers | undefined) => EncodedHeaders | undefined
   isUnresponsive: () => boolean
   isClosed: () => boolean
 }
 
-/** One handle of librdkafka's, from its opening to its end, with its delivery reports. */
+/** One handle of librdkafka's, from its opening to its end. */
 export class ProducerHandle {
   isOpen = false
   /** Resolves when it is open or refused. */
   readonly opened: Promise<void>
   readonly #handle: rdkafka.Producer
-  readonly #reports: DeliveryReports
+  readonly #inFlight: InFlight
+  readonly #on: Listener
+  /** Filled and sent within one call. */
+  readonly #records = new PackedRecords()
+  #native: NativeHandle | undefined
   #isStopped = false
 
-  /** @throws KafkaError where the binding throws: for a property that it does not know, or a bad value */
-  constructor ({ global, topic }: Configuration, options: ClientOptions, on: Listener) {
-    this.#handle = create(() => new rdkafka.Producer({ ...global }, { ...topic }))
-    this.#handle.on('delivery-report', (error, { opaque, topic, partition, offset }) => {
-      if (error) on.failed(opaque, KafkaError.from(error))
-      else on.acknowledged(opaque, { topic, partition, offset })
-      this.#reports.fetch()
-    })
-    this.#reports = new DeliveryReports(this.#handle, on.inFlight)
+  /**
+   * @param inFlight what it has taken and not answered yet
+   * @throws KafkaError where the binding throws: for a property that it does not know, or a bad value; ERR__STATE without the addon
+   */
+  constructor ({ global, topic }: Configuration, options: ClientOptions, inFlight: InFlight, on: Listener) {
+    this.#inFlight = inFlight
+    this.#on = on
+    const { name, properties } = attachable(global)
+    const newHandle = (global: object) => new rdkafka.Producer({ ...global }, { ...topic })
+    this.#handle = create(() => newHandle(properties))
     bindEvents(this.#handle, options, { ...on, brokersLost: on.fatal, isClosed: () => this.#isStopped || on.isClosed() })
-    this.opened = connect(this.#handle).then(() => {
-      this.isOpen = !this.#isStopped
+    this.opened = connectAttachable(this.#handle, global, newHandle).then(() => {
+      if (this.#isStopped) return
+      this.#native = new NativeHandle(name, this.#handle, () => this.#settle())
+      this.isOpen = true
       on.opened()
-    }, on.refused)
+    }).catch(cause => on.refused(KafkaError.from(cause)))
   }
 
   get isConnected (): boolean {
@@ -53,27 +64,31 @@ export class ProducerHandle {
   }
 
   /**
-   * Hands one record to librdkafka. False where its queue is full.
-   * @throws KafkaError for a record that it refuses
+   * Hands messages to librdkafka in their order, and ends those that are refused. Returns how many of them are dealt with:
+   * fewer than all where its queue is full, or one call holds no more.
    */
-  produce (pending: Pending, headers: RecordHeaders | undefined): boolean {
-    const { topic, partition, key, value } = pending.message
-    try {
-      this.#handle.produce(topic, partition, encode(value), encode(key), undefined, pending, headers)
-      return true
-    } catch (cause) {
-      const error = KafkaError.from(cause)
-      if (error.codeName === 'ERR__QUEUE_FULL') return false
-      throw error
+  send (pendings: Pending[]): number {
+    if (this.#native === undefined) return 0
+    const ids: number[] = []
+    /** Of each id: where its message stands. */
+    const places: number[] = []
+    this.#records.clear()
+    let place = 0
+    for (; place < pendings.length && !this.#records.isFull; place++) {
+      const id = this.#pack(this.#native, pendings[place])
+      if (id === undefined) continue
+      ids.push(id)
+      places.push(place)
     }
+    const sent = this.#native.send(this.#records)
+    ids.forEach((id, index) => {
+      if (index >= sent) this.#inFlight.take(id)
+      else if (this.#records.errors[index] !== 0) this.#inFlight.take(id)?.reject(KafkaError.ofCode(Number(this.#records.errors[index])))
+    })
+    return places[sent] ?? place
   }
 
-  /** Sees to it that delivery reports come; to be called when the number in flight has changed. */
-  fetchReports (): void {
-    this.#reports.fetch()
-  }
-
-  /** Fetches what there is of reports and events. */
+  /** Fetches what there is of events. */
   poll (): void {
     this.#handle.poll()
   }
@@ -87,11 +102,48 @@ export class ProducerHandle {
   stop (): void {
     this.isOpen = false
     this.#isStopped = true
-    this.#reports.stop()
+    this.#native?.detach()
+    this.#native = undefined
   }
 
-  /** Frees it; 1 s at most. */
+  /** Frees it, when it was stopped; 1 s at most. */
   async free (): Promise<void> {
     await withTimeout(1000, done => this.isConnected ? this.#handle.disconnect(0, done) : done())
+  }
+
+  /** Returns the id that the message is in flight under, or undefined where it is refused. */
+  #pack (native: NativeHandle, pending: Pending | undefined): number | undefined {
+    if (pending === undefined) return undefined
+    const id = this.#inFlight.add(pending)
+    try {
+      this.#records.add(native.topic(pending.message.topic), id, pending.message, this.#on.headersOf(pending.message.headers))
+      return id
+    } catch (cause) {
+      this.#inFlight.take(id)?.reject(KafkaError.from(cause))
+      return undefined
+    }
+  }
+
+  /** Tells what became of records. What a listener throws for one of them is thrown when all are told. */
+  #settle (): void {
+    const all = this.#native?.acknowledgements() ?? []
+    const thrown: unknown[] = []
+    let isFailed = false
+    for (let at = 0; at < all.length; at += 4) {
+      const [id = -1, code = 0, partition = -1, offset = -1] = [all[at], all[at + 1], all[at + 2], all[at + 3]]
+      const pending = this.#inFlight.take(id)
+      isFailed ||= code !== 0
+      try {
+        if (pending === undefined) continue
+        if (code === 0) this.#on.acknowledged(pending, { topic: pending.message.topic, partition, offset })
+        else this.#on.failed(pending, KafkaError.ofCode(code))
+      } catch (error) {
+        thrown.push(error)
+      }
+    }
+    // node-rdkafka's own reports of them take up room in the queue until they are fetched.
+    if (isFailed) this.poll()
+    this.#on.settled()
+    if (thrown.length > 0) throw thrown[0]
   }
 }

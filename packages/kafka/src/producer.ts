@@ -1,15 +1,16 @@
 import { Backlog } from './backlog.js'
-import { flushUpTo } from './delivery-reports.js'
 import { KafkaError } from './errors.js'
 import { InFlight, type Pending } from './in-flight.js'
 import { producerConfiguration, type Configuration } from './options.js'
 import { ProducerHandle } from './producer-handle.js'
-import { toHeaders, type RecordHeaders } from './record.js'
+import { encodeHeaders, type EncodedHeaders } from './record.js'
 import { isRefusal, Refusals } from './refusals.js'
-import type { ClientOptions, Delivery, Headers, OutgoingMessage } from './types.js'
+import type { ClientOptions, Delivery, OutgoingMessage } from './types.js'
 
 /** As many requests as librdkafka has under way to a broker (five, with idempotence), less the next one. */
 const fewInFlight = 4
+/** From here on a turn of the event loop gathers enough. */
+const manyInFlight = 64
 /** Before a handle that has ended is replaced: doubled each time that none of its messages was acknowledged. */
 const firstPauseMs = 1000
 const longestPauseMs = 8000
@@ -21,7 +22,7 @@ export class Producer {
   readonly #options: ClientOptions
   readonly #configuration: Configuration
   /** Those that every message gets. */
-  readonly #headers: RecordHeaders | undefined
+  readonly #headers: EncodedHeaders | undefined
   #handle: ProducerHandle
   #isClosed = false
   #failure: KafkaError | undefined
@@ -42,11 +43,10 @@ export class Producer {
     this.#options = options
     this.#refusals = new Refusals(options)
     this.#configuration = producerConfiguration(options)
-    this.#headers = toHeaders(options.headers)
+    this.#headers = encodeHeaders(options.headers)
     this.#waiting = new Backlog(Number(this.#configuration.topic['message.timeout.ms']) || Infinity, {
       isHeld: () => this.#isWorthGathering(),
-      take: pending => this.#handle.isOpen && this.#produce(pending),
-      taken: () => this.#handle.fetchReports()
+      take: pendings => this.#handle.send(pendings)
     })
     this.#handle = this.#newHandle()
     this.#everySecond = setInterval(() => {
@@ -84,7 +84,7 @@ export class Producer {
   }
 
   #newHandle (): ProducerHandle {
-    const handle = new ProducerHandle(this.#configuration, this.#options, {
+    const handle = new ProducerHandle(this.#configuration, this.#options, this.#inFlight, {
       opened: () => this.#waiting.wake(),
       refused: error => {
         this.#failure = error
@@ -92,23 +92,20 @@ export class Producer {
         this.#options.onState?.({ type: 'fatal', error })
       },
       acknowledged: (pending, delivery) => {
-        if (!this.#inFlight.delete(pending)) return
         this.#inFlight.answered()
         this.#pauseMs = firstPauseMs
-        this.#refusals.allowed(cluster, delivery.topic)
         pending.resolve([delivery])
-        this.#waiting.wake()
+        this.#refusals.allowed(cluster, delivery.topic)
       },
       failed: (pending, error) => {
-        if (!this.#inFlight.delete(pending)) return
         if (!error.codeName.startsWith('ERR__')) this.#inFlight.answered() // by the broker, with a refusal
-        if (isRefusal(error)) this.#refusals.refused(pending.message.topic, error)
         pending.reject(error)
-        this.#waiting.wake()
+        if (isRefusal(error)) this.#refusals.refused(pending.message.topic, error)
       },
+      settled: () => this.#waiting.wake(),
       fatal: error => { if (handle === this.#handle) this.#replace(error) },
       statistics: ({ eos }) => { if (eos?.idemp_state === 'Assigned') this.#refusals.allowed(cluster) },
-      inFlight: () => this.#inFlight.size,
+      headersOf: headers => headers === undefined ? this.#headers : encodeHeaders([...this.#options.headers ?? [], ...headers]),
       isUnresponsive: () => this.#inFlight.isUnanswered(),
       isClosed: () => this.#isClosed
     })
@@ -137,39 +134,22 @@ export class Producer {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) throw new KafkaError('ERR__STATE', 'The producer is closed')
       if (this.#failure) throw this.#failure
-      const pending: Pending = { message, resolve, reject, place: 0 }
-      const isAlone = this.#handle.isOpen && this.#inFlight.size + this.#waiting.length === 0
-      if (isAlone && this.#produce(pending)) this.#handle.fetchReports()
-      else this.#waiting.push(pending)
+      const pending: Pending = { message, resolve, reject }
+      const isAlone = this.#inFlight.size + this.#waiting.length === 0
+      if (!isAlone || this.#handle.send([pending]) === 0) this.#waiting.push(pending)
     })
   }
 
   /**
    * With few in flight none waits. From there on a request costs more than what it carries: messages wait for those in
-   * flight and go together, one request for each partition. With many in flight librdkafka's linger does the same.
+   * flight and go together, one request for each partition. With many in flight a turn of the event loop gathers enough.
    */
   #isWorthGathering (): boolean {
     const { size } = this.#inFlight
-    return size > fewInFlight && size <= flushUpTo
-  }
-
-  /** Hands one message over, or ends it where it is refused. False where there is no room. */
-  #produce (pending: Pending): boolean {
-    try {
-      if (!this.#handle.produce(pending, this.#headersOf(pending.message.headers))) return false
-    } catch (cause) {
-      pending.reject(KafkaError.from(cause))
-      return true
-    }
-    this.#inFlight.add(pending)
-    return true
-  }
-
-  #headersOf (headers: Headers | undefined): RecordHeaders | undefined {
-    return headers === undefined ? this.#headers : toHeaders([...this.#options.headers ?? [], ...headers])
+    return size > fewInFlight && size <= manyInFlight
   }
 
   #rejectAll (error: KafkaError): void {
-    for (const { reject } of [...this.#inFlight.take(), ...this.#waiting.take()]) reject(error)
+    for (const { reject } of [...this.#inFlight.takeAll(), ...this.#waiting.take()]) reject(error)
   }
 }

@@ -1,6 +1,10 @@
 import type { KafkaError } from './errors.js'
 import { throttleRepeats, noopLogger } from './handle.js'
+import type { ReadError } from './native-batch.js'
 import type { ClientOptions } from './types.js'
+
+/** Of what an error is said; without a topic it is said of the whole handle. */
+export type ErrorPlace = Pick<ReadError, 'topic' | 'partition' | 'offset'>
 
 /** A batch of a codec that is not built in, damaged, or too large: fetched twice a second for ever, with its partition standing still. */
 export const unreadable = new Set(['ERR__NOT_IMPLEMENTED', 'ERR__BAD_COMPRESSION', 'ERR__BAD_MSG', 'ERR_MSG_SIZE_TOO_LARGE'])
@@ -16,16 +20,12 @@ export class ReadErrors {
     this.#options = options
   }
 
-  /**
-   * A topic that is missing is looked for every `topic.metadata.refresh.interval.ms`.
-   *
-   * @param positions the next offset of each partition: librdkafka does not say where the error is
-   */
-  report (error: KafkaError, topics: string[], positions: Record<string, number>): void {
+  /** A topic that is missing is looked for every `topic.metadata.refresh.interval.ms`. */
+  report (error: KafkaError, { topic, partition, offset }: ErrorPlace): void {
     const { logger = noopLogger, onState } = this.#options
-    if (!this.#isNews(error)) logger.debug({ err: error }, 'kafka: the same error while consuming')
-    else if (error.codeName === 'ERR_UNKNOWN_TOPIC_OR_PART') logger.warn({ topics }, 'kafka: the topic does not exist yet')
-    else logger.warn({ err: error, positions }, 'kafka: error while consuming')
+    if (!this.#isNews(error, topic)) logger.debug({ err: error, topic }, 'kafka: the same error while consuming')
+    else if (error.codeName === 'ERR_UNKNOWN_TOPIC_OR_PART') logger.warn({ topic }, 'kafka: the topic does not exist yet')
+    else logger.warn({ err: error, ...topic !== undefined && { topic, partition, offset } }, 'kafka: error while consuming')
 
     if (!unreadable.has(error.codeName)) return
     if (this.#unreadableAt === undefined) onState?.({ type: 'unreadable', error })

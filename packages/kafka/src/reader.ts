@@ -1,27 +1,28 @@
 import { randomUUID } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import rdkafka from 'node-rdkafka'
+import { AttachedConsumer, answerOf } from './attached-consumer.js'
 import { BrokerFailures } from './broker-failures.js'
 import { KafkaError } from './errors.js'
-import { withTimeout, away, create, connect, ofNoConcern } from './handle.js'
+import { away, ofNoConcern } from './handle.js'
 import { readerConfiguration } from './options.js'
 import { toMessage } from './record.js'
 import type { ClientOptions, StoredMessage } from './types.js'
 
 /** How long the broker may say nothing before a call gives up, in ms. */
 const silenceLimitMs = 10_000
-/** Records in JavaScript's hands at once: of 1 MB each, still no more than 100 MB. */
-const maxPollRecords = 100
-const pollMs = 100
+/** Records in JavaScript's hands at once. */
+const [maxPollRecords, maxPollBytes] = [500, 2 * 1024 * 1024]
+const endOfPartition = rdkafka.CODES.ERRORS.ERR__PARTITION_EOF
 
 /**
  * Reads what is on a topic now, from the start to the end, for a tool that looks at topics: it is no member of any group,
  * commits nothing, and creates no topic. One `read` at a time.
  */
 export class TopicReader {
+  readonly #consumer: AttachedConsumer
   readonly #handle: rdkafka.KafkaConsumer
-  readonly #metadata: rdkafka.KafkaConsumer['getMetadata']
   readonly #opened: Promise<void>
-  #ended = { topic: '', partition: -1, offset: -1 }
   #isReading = false
   readonly #failures: BrokerFailures
 
@@ -30,15 +31,12 @@ export class TopicReader {
    * @throws KafkaError ERR__INVALID_ARG for a property that librdkafka does not know, or a value that it refuses
    */
   constructor (options: ClientOptions) {
-    const { global, topic } = readerConfiguration({ 'group.id': `reader-${randomUUID()}`, ...options })
-    this.#handle = create(() => new rdkafka.KafkaConsumer({ ...global }, { ...topic }))
-    this.#handle.setDefaultConsumeTimeout(pollMs)
+    this.#consumer = new AttachedConsumer(readerConfiguration({ 'group.id': `reader-${randomUUID()}`, ...options }))
+    this.#handle = this.#consumer.handle
     this.#failures = new BrokerFailures(options)
     this.#handle.on('event.error', () => {}) // what matters is what a call is told
     this.#handle.on('event.log', ({ severity, fac, message }) => { if (fac === 'FAIL') this.#failures.add(severity, message) })
-    this.#handle.on('partition.eof', end => { this.#ended = end })
-    this.#metadata = this.#handle.getMetadata.bind(this.#handle)
-    this.#opened = connect(this.#handle)
+    this.#opened = this.#consumer.opened
     this.#opened.catch(() => {}) // told by every call
   }
 
@@ -46,8 +44,7 @@ export class TopicReader {
   async topics (): Promise<Map<string, number>> {
     await this.#opened
     // Of all topics: asking for one by name may create it.
-    const about = { allTopics: true, timeout: silenceLimitMs } as rdkafka.MetadataOptions
-    const { topics } = await this.#ask<rdkafka.Metadata>(done => this.#metadata(about, done))
+    const { topics } = await this.#withReason(this.#consumer.metadata({ allTopics: true, timeout: silenceLimitMs }))
     return new Map(topics.map(({ name, partitions }) => [name, partitions.length]))
   }
 
@@ -57,8 +54,8 @@ export class TopicReader {
    */
   async bounds (topic: string, partition: number): Promise<{ low: number, high: number }> {
     await this.#opened
-    const { lowOffset, highOffset } = await this.#ask<rdkafka.WatermarkOffsets>(done =>
-      this.#handle.queryWatermarkOffsets(topic, partition, silenceLimitMs, done))
+    const { lowOffset, highOffset } = await this.#withReason(answerOf<rdkafka.WatermarkOffsets>(done =>
+      this.#handle.queryWatermarkOffsets(topic, partition, silenceLimitMs, done)))
     return { low: lowOffset, high: highOffset }
   }
 
@@ -68,7 +65,7 @@ export class TopicReader {
    *
    * @param from one partition only, and there from this offset on
    * @throws KafkaError ERR_UNKNOWN_TOPIC_OR_PART, ERR__TIMED_OUT after 10 s without a record, ERR__STATE while another
-   * `read` is not finished, …
+   * `read` is not finished, or when it was closed, …
    */
   async * read (topic: string, from?: { partition: number, offset: number }): AsyncGenerator<StoredMessage, void, undefined> {
     if (this.#isReading) throw new KafkaError('ERR__STATE', 'Another read of this reader is not finished')
@@ -89,48 +86,49 @@ export class TopicReader {
 
   /** Frees the handle; 2 s at most, whatever the broker does. */
   async close (): Promise<void> {
-    await this.#opened.catch(() => {})
-    if (this.#handle.isConnected()) await withTimeout(2000, done => this.#handle.disconnect(done))
+    await this.#consumer.disconnect(2000)
   }
 
   async * #readTo (end: number, start: { topic: string, partition: number, offset: number }): AsyncGenerator<StoredMessage, void, undefined> {
     const { topic, partition } = start
     let next = start.offset
     if (next >= end) return
-    this.#ended = { topic, partition, offset: -1 }
     this.#handle.assign([start])
-    for (let heardAt = performance.now(); next < end;) {
-      const found = (await this.#look()).filter(record => record.topic === topic && record.partition === partition && record.offset >= next)
-      for (const record of found) {
-        if (record.offset >= end) return
-        next = record.offset + 1
-        yield toMessage(record, () => {}) // nothing waits for it
+    let isEnded = false
+    for (let heardAt = performance.now(); next < end && !isEnded;) {
+      await this.#consumer.due()
+      if (this.#consumer.isStopped) throw new KafkaError('ERR__STATE', 'The reader was closed')
+      const { messages, errors, isEmptied } = this.#consumer.read(maxPollRecords, maxPollBytes)
+      const found = messages.filter(message => message.topic === topic && message.partition === partition && message.offset >= next)
+      for (const message of found) {
+        if (message.offset >= end) return
+        next = message.offset + 1
+        yield toMessage(message, () => {}) // nothing waits for it
       }
-      // The last offsets need not hold records: compaction and transactions leave gaps.
-      if (this.#ended.topic === topic && this.#ended.partition === partition && this.#ended.offset >= end) return
-      if (found.length > 0) heardAt = performance.now()
+      if (found.length > 0) heardAt = performance.now() // the caller may have taken its time
+      for (const error of errors) {
+        // The last offsets need not hold records: compaction and transactions leave gaps.
+        if (error.code === endOfPartition) isEnded ||= error.topic === topic && error.partition === partition && error.offset >= end
+        else this.#check(new KafkaError(error.code, error.text))
+      }
       if (performance.now() - heardAt > silenceLimitMs) {
-        throw this.#withReason(new KafkaError('ERR__TIMED_OUT', `Nothing more of ${topic}[${partition}]@${next} after ${silenceLimitMs / 1000} s`))
+        throw this.#explained(new KafkaError('ERR__TIMED_OUT', `Nothing more of ${topic}[${partition}]@${next} after ${silenceLimitMs / 1000} s`))
       }
+      if (!isEmptied) await setImmediate()
     }
   }
 
-  async #look (): Promise<rdkafka.Message[]> {
-    try {
-      return await this.#ask<rdkafka.Message[]>(done => this.#handle.consume(maxPollRecords, done))
-    } catch (error) {
-      // librdkafka goes on looking for the broker; for how long, our caller decides.
-      if (away.has((error as KafkaError).codeName) || ofNoConcern(error)) return []
-      throw error
-    }
+  /** librdkafka goes on looking for a broker that is away; for how long, our caller decides. */
+  #check (error: KafkaError): void {
+    if (!away.has(error.codeName) && !ofNoConcern(error)) throw this.#explained(error)
   }
 
-  #ask<Answer> (call: (done: (error: rdkafka.LibrdKafkaError, answer: Answer) => void) => unknown): Promise<Answer> {
-    return new Promise((resolve, reject) => call((error, answer) => error ? reject(this.#withReason(KafkaError.from(error))) : resolve(answer)))
+  async #withReason<Answer> (answer: Promise<Answer>): Promise<Answer> {
+    return await answer.catch((error: KafkaError) => { throw this.#explained(error) })
   }
 
   /** What librdkafka tells a call is that there was no broker; why stands in its log. */
-  #withReason (error: KafkaError): KafkaError {
+  #explained (error: KafkaError): KafkaError {
     const reasons = this.#failures.all.map(({ broker, reason }) => `${broker}: ${reason}`)
     return away.has(error.codeName) && reasons.length > 0 ? new KafkaError(error.code, reasons.join('; '), { cause: error }) : error
   }

@@ -7,20 +7,20 @@ beforeEach(() => {
   return () => vi.useRealTimers()
 })
 
-const message = (value: string): Pending => ({ message: { topic: 't', value }, resolve () {}, reject () {}, place: 0 })
+const message = (value: string): Pending => ({ message: { topic: 't', value }, resolve () {}, reject () {} })
 
 /** A backlog whose groups can be looked at; `hold` and `room` are its surroundings. */
 function newBacklog () {
-  const groups: string[][] = [[]]
+  const groups: string[][] = []
   const around = { hold: false, room: Infinity }
   const backlog = new Backlog(1000, {
     isHeld: () => around.hold,
-    take: ({ message }) => {
-      if (around.room-- <= 0) return false
-      groups.at(-1)?.push(String(message.value))
-      return true
-    },
-    taken: () => { groups.push([]) }
+    take: pendings => {
+      const taken = pendings.slice(0, around.room)
+      around.room -= taken.length
+      groups.push(taken.map(({ message }) => String(message.value)))
+      return taken.length
+    }
   })
   return { backlog, around, groups: () => groups.filter(({ length }) => length > 0) }
 }

@@ -1,6 +1,8 @@
 import rdkafka from 'node-rdkafka'
 import { Consumer, Producer, provisionTopics, startBroker, type ClientOptions, type ClientState, type Message, type Statistics } from '@pair/kafka'
 import { expect, inject, test, vi, type TestContext } from 'vitest'
+import { NativeHandle } from '../dist/native.js'
+import type { Batch } from '../dist/native-batch.js'
 import { startKafkaProxy } from '../../../test/fixtures/kafka-proxy.js'
 import { pauseProcess } from '../../../test/fixtures/pause-process.js'
 import { committed, endsOf, newName } from '../../../test/fixtures/records.js'
@@ -322,29 +324,6 @@ test.concurrent('what is committed right before close is committed on the broker
   expect(await committed(group, topic)).toBe(2)
 })
 
-test.concurrent('partitions are assigned when no look for messages is under way: it may still find what is of an earlier assignment', async ({ onTestFinished }) => {
-  const { prototype } = rdkafka.KafkaConsumer as { prototype: any }
-  const { consume, assign } = prototype
-  const looking = new Set<unknown>()
-  const wasLooking: boolean[] = []
-  const topic = newName('looking')
-  const spies = [
-    vi.spyOn(prototype, 'consume').mockImplementation(function (this: unknown, count, done: any) {
-      looking.add(this)
-      consume.call(this, count, (...answer: unknown[]) => { looking.delete(this); done(...answer) })
-    }),
-    vi.spyOn(prototype, 'assign').mockImplementation(function (this: any, partitions) {
-      if (this.subscription().includes(topic)) wasLooking.push(looking.has(this))
-      assign.call(this, partitions)
-    })
-  ]
-  onTestFinished(() => { for (const spy of spies) spy.mockRestore() })
-  await fill(topic, 1)
-  const { messages } = await gather({ onTestFinished, topic, options: { 'partition.assignment.strategy': 'range' } })
-  await vi.waitFor(() => expect(messages).toHaveLength(1), deadline)
-  expect(wasLooking).toEqual([false])
-})
-
 test.concurrent('on a rebalance what is in flight may finish, is committed, and does not come again', async ({ onTestFinished }) => {
   const topic = newName('rebalance')
   await fill(topic, 1)
@@ -439,22 +418,19 @@ test.concurrent('what only connecting finds out is a fatal state and rejects con
 })
 
 // Alone, since it watches the calls of all consumers.
-test('a message is not held back for more to come: whoever waits asks for one, and for many only without waiting', async ({ onTestFinished }) => {
-  const { prototype } = rdkafka.KafkaConsumer as { prototype: any }
-  const { consume } = prototype
-  const topic = newName('at-once')
-  const looks: Array<{ count: number, waitMs: number }> = []
-  const spy = vi.spyOn(prototype, 'consume').mockImplementation(function (this: any, count, ...rest) {
-    if (this.subscription().includes(topic)) looks.push({ count: count as number, waitMs: this._consumeTimeout })
-    return consume.call(this, count, ...rest)
-  })
-  onTestFinished(() => spy.mockRestore())
+test('messages are read through the addon, many at a time, and not through node-rdkafka', async ({ onTestFinished }) => {
+  const consume = vi.spyOn(rdkafka.KafkaConsumer.prototype, 'consume')
+  const read = vi.spyOn(NativeHandle.prototype, 'read')
+  onTestFinished(() => { for (const spy of [consume, read]) spy.mockRestore() })
+  const topic = newName('natively')
   await fill(topic, 4000)
   const { messages } = await gather({ onTestFinished, topic }, commitAll)
   await vi.waitFor(() => expect(messages).toHaveLength(4000), deadline)
-  expect(new Set(looks.map(({ count, waitMs }) => `${waitMs > 0 ? 'waits' : 'takes what is there'}: ${count > 1 ? 'many' : 'one'}`)))
-    .toEqual(new Set(['waits: one', 'takes what is there: many']))
-  expect(looks.length).toBeLessThan(2000)
+  const counts = read.mock.results.map(({ value }) => (value as Batch).messages.filter(message => message.topic === topic).length).filter(count => count > 0)
+  expect(counts.reduce((sum, count) => sum + count)).toBe(4000)
+  expect(Math.max(...counts)).toBeLessThanOrEqual(500)
+  expect(counts.length).toBeLessThan(400)
+  expect(consume).not.toHaveBeenCalled()
 })
 
 test.concurrent('after a broker has named no brokers for a while, consumer and producer go on', async ({ onTestFinished }) => {

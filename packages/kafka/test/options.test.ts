@@ -9,11 +9,18 @@ afterEach(() => { vi.useRealTimers() })
 
 test('the names of librdkafka tutorials go where librdkafka hears them', () => {
   const { global, topic } = producerConfiguration({
-    'metadata.broker.list': 'a:1,b:2', 'client.id': 'me', 'message.timeout.ms': 5000, 'request.required.acks': -1, 'linger.ms': 7, dr_cb: true
+    'metadata.broker.list': 'a:1,b:2', 'client.id': 'me', 'message.timeout.ms': 5000, 'request.required.acks': -1, 'linger.ms': 7
   })
-  expect(global).toMatchObject({ 'metadata.broker.list': 'a:1,b:2', 'client.id': 'me', 'linger.ms': 7, dr_cb: true })
+  expect(global).toMatchObject({ 'metadata.broker.list': 'a:1,b:2', 'client.id': 'me', 'linger.ms': 7 })
   expect(topic).toMatchObject({ 'message.timeout.ms': 5000, acks: -1 })
   expect(global).not.toHaveProperty(['message.timeout.ms'])
+})
+
+test('reports of the binding, which tutorials switch on, are off: send tells more', () => {
+  const { global } = producerConfiguration({ bootstrapBrokers: ['a:1'], dr_cb: true, dr_msg_cb: true, 'delivery.report.only.error': false })
+  expect(global).not.toHaveProperty('dr_cb')
+  expect(global).not.toHaveProperty('dr_msg_cb')
+  expect(global).toHaveProperty(['delivery.report.only.error'], true)
 })
 
 test('the names of the plugin\'s README mean the same as librdkafka\'s', () => {

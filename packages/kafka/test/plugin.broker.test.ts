@@ -5,6 +5,7 @@ import rdkafka from 'node-rdkafka'
 import { Consumer, Producer, type ClientOptions, type ClientState, type Message } from '@pair/kafka'
 import type {} from '@pair/kafka/fastify'
 import { expect, inject, onTestFinished, test, vi } from 'vitest'
+import { NativeHandle } from '../dist/native.js'
 import { committed, newName, read } from '../../../test/fixtures/records.js'
 
 const deadline = { timeout: 120_000, interval: 20 }
@@ -35,12 +36,14 @@ test('@fastify/kafka loads this client, and what it pushes goes over the wire th
   const plugin = createRequire(createRequire(import.meta.url).resolve('@fastify/kafka'))
   expect(plugin('@platformatic/kafka')).toMatchObject({ Producer, Consumer })
 
+  const send = vi.spyOn(NativeHandle.prototype, 'send')
   const produce = vi.spyOn(rdkafka.Producer.prototype, 'produce')
-  onTestFinished(() => produce.mockRestore())
+  onTestFinished(() => { send.mockRestore(); produce.mockRestore() })
   const topic = newName('wire')
   const app = await newApp()
   await app.kafka.push({ topic, key: 'k', payload: 'v', partition: 0 })
-  expect(produce).toHaveBeenCalledOnce()
+  expect(send).toHaveBeenCalledOnce()
+  expect(produce).not.toHaveBeenCalled()
   expect(await read(topic, 1)).toMatchObject([{ key: Buffer.from('k'), value: Buffer.from('v'), partition: 0 }])
 })
 

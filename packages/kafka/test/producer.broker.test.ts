@@ -95,6 +95,18 @@ test('a key keeps its order, however few or many of its records are in flight', 
   expect(offsets).toEqual(Array.from({ length: offsets.length }, (_, index) => index))
 })
 
+test('a request that is answered with an error that passes is repeated, and the order of a key is kept', async ({ skip }) => {
+  skip(inject('brokerKind') === 'embedded', 'the embedded broker writes a repeated request a second time')
+  const kafka = await startKafkaProxy(inject('kafkaBrokers'))
+  const { producer } = newProducer({ bootstrapBrokers: [kafka.address], 'queue.buffering.max.messages': 100 })
+  const topic = newName('repeated')
+  const values = Array.from({ length: 1000 }, (_, index) => String(index))
+  await producer.send({ messages: [{ topic, partition: 0, value: 'first' }] })
+  kafka.failProduce(7) // timed out
+  await Promise.all(values.map(value => producer.send({ messages: [{ topic, partition: 0, value }] })))
+  expect((await read(topic, 1001)).slice(1).map(({ value }) => String(value))).toEqual(values)
+})
+
 test('records that wait for each other share requests', async () => {
   const topic = newName('gathered')
   await provisionTopics({ bootstrapBrokers: [inject('kafkaBrokers')] }, [{ name: topic, partitions: 4, config: {} }], { logger: noopLogger })
@@ -243,12 +255,11 @@ test('with nothing in flight there is one look a second for events, and no more'
   const topic = newName('idle')
   const { producer } = newProducer()
   await Promise.all(Array.from({ length: 300 }, () => producer.send({ messages: [{ topic, value: 'x' }] })))
-  await vi.waitFor(() => expect(flush.mock.results).not.toHaveLength(0), 60_000)
-  const [polls, flushes] = [polledAt.length, flush.mock.calls.length]
+  const polls = polledAt.length
   await vi.waitFor(() => expect(polledAt.length).toBeGreaterThan(polls + 2), 60_000)
   const [first = 0, , third = 0] = polledAt.slice(polls)
   expect(third - first).toBeGreaterThan(1800)
-  expect(flush.mock.calls.length).toBeLessThanOrEqual(flushes + 1)
+  expect(flush).not.toHaveBeenCalled()
 })
 
 // librdkafka's mock cluster: 4 partitions a topic

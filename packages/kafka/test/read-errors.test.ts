@@ -2,6 +2,8 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { KafkaError, type ClientState } from '@pair/kafka'
 import { ReadErrors } from '../dist/read-errors.js'
 
+const place = { topic: 't', partition: 1, offset: 10 }
+
 beforeEach(() => { vi.useFakeTimers() })
 afterEach(() => { vi.useRealTimers() })
 
@@ -10,7 +12,7 @@ test('a batch that cannot be read is a state, once, until it has not been met fo
   const errors = new ReadErrors({ onState: state => states.push(state) })
   const noCodec = new KafkaError('ERR__NOT_IMPLEMENTED', 'Local: Not implemented')
   for (let second = 0; second < 30; second++) {
-    errors.report(noCodec, ['t'], {})
+    errors.report(noCodec, place)
     vi.advanceTimersByTime(1000)
     errors.check()
   }
@@ -24,13 +26,21 @@ test('a batch that cannot be read is a state, once, until it has not been met fo
 test('what librdkafka gets over by itself is no state', () => {
   const onState = vi.fn()
   const errors = new ReadErrors({ onState })
-  for (const name of ['ERR_UNKNOWN_TOPIC_OR_PART', 'ERR__TRANSPORT', 'ERR_NOT_COORDINATOR']) errors.report(new KafkaError(name, name), ['t'], {})
+  for (const name of ['ERR_UNKNOWN_TOPIC_OR_PART', 'ERR__TRANSPORT', 'ERR_NOT_COORDINATOR']) errors.report(new KafkaError(name, name), place)
   expect(onState).not.toHaveBeenCalled()
 })
 
-test('the log says where each partition stands, because librdkafka does not say in which one the error is', () => {
+test('the log says where the error is, once for each topic', () => {
   const warn = vi.fn()
   const errors = new ReadErrors({ logger: { debug () {}, info () {}, warn, error () {} } })
-  errors.report(new KafkaError('ERR__BAD_MSG', 'Local: Bad message format'), ['t'], { 't 0': 10, 't 1': 0 })
-  expect(warn).toHaveBeenCalledWith(expect.objectContaining({ positions: { 't 0': 10, 't 1': 0 } }), 'kafka: error while consuming')
+  const err = new KafkaError('ERR__BAD_MSG', 'Local: Bad message format')
+  for (const topic of ['t', 't', 'other']) errors.report(err, { ...place, topic })
+  expect(warn.mock.calls).toEqual(['t', 'other'].map(topic => [{ err, topic, partition: 1, offset: 10 }, 'kafka: error while consuming']))
+})
+
+test('an error that is said of no topic has no place', () => {
+  const warn = vi.fn()
+  const err = new KafkaError('ERR__TRANSPORT', 'Local: Broker transport failure')
+  new ReadErrors({ logger: { debug () {}, info () {}, warn, error () {} } }).report(err, { topic: undefined, partition: -1, offset: -1001 })
+  expect(warn).toHaveBeenCalledWith({ err }, 'kafka: error while consuming')
 })

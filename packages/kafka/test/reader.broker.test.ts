@@ -82,6 +82,16 @@ test('a second read beside the first is refused, not mixed with it', async () =>
   expect(await first.next()).toMatchObject({ value: { offset: 1 } })
 })
 
+test('a read of a reader that is closed meanwhile is an error', async () => {
+  const topic = newName('closed')
+  await fill(topic, 2000)
+  const reader = newReader()
+  const records = reader.read(topic, { partition: 0, offset: 0 })
+  await records.next()
+  await reader.close()
+  expect(await failure((async () => { for await (const { offset } of records) expect(offset).toBeLessThan(2000) })())).toMatchObject({ codeName: 'ERR__STATE' })
+})
+
 test('a topic or a partition that is not there is an error, and is not created', async () => {
   const topic = newName('missing')
   const reader = newReader()

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import { Registry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Message, OutgoingMessage } from '@pair/kafka'
-import { toHeaders } from '../../kafka/dist/record.js'
+import { encodeHeaders } from '../../kafka/dist/record.js'
 import { userRegister, userRegisterExample as example } from '@pair/shared-topics'
 import { permanent, transient, type Handle, type RetryPolicy } from '@pair/service'
 import { MessageProcessor } from '../dist/messages/processor.js'
@@ -372,7 +372,7 @@ test.each([
 ])('an error with %s does not hold up its partition: the letter and the log say it in text that every header takes', async (_what, error, said) => {
   const warn = vi.spyOn(log, 'warn')
   // The client's own check of headers, which refuses what would not arrive as it is.
-  const send = vi.fn(async ({ headers }: OutgoingMessage) => { toHeaders(headers) })
+  const send = vi.fn(async ({ headers }: OutgoingMessage) => { encodeHeaders(headers) })
   const { take } = pathOf(async () => { throw error }, send)
   take(message())
   await vi.advanceTimersByTimeAsync(10_000)

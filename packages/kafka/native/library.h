@@ -1,0 +1,58 @@
+// What the parts of the addon share. README.md says which thread does what, and who owns what until when.
+#pragma once
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include <array>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+#include "rdkafka.h"
+
+// librdkafka's functions, from the very copy that has loaded this plugin: the addon is not linked with any.
+#define LIBRDKAFKA_FUNCTIONS(X) \
+  X(version) X(conf_interceptor_add_on_conf_set) X(conf_interceptor_add_on_conf_destroy) X(conf_interceptor_add_on_new) \
+  X(interceptor_add_on_acknowledgement) X(topic_new) X(topic_name) X(topic_destroy) X(producev) X(headers_new) X(header_add) \
+  X(headers_destroy) X(queue_get_consumer) X(queue_destroy) X(queue_cb_event_enable) X(consume_queue) X(message_destroy) \
+  X(message_timestamp) X(message_headers) X(header_get_all)
+struct Librdkafka {
+#define MEMBER(name) decltype(&rd_kafka_##name) name = nullptr;
+  LIBRDKAFKA_FUNCTIONS(MEMBER)
+};
+
+// One configuration of librdkafka's and, once it is opened, its rd_kafka_t, both made and ended by somebody else. Owned by `self` from conf_init
+// to on_conf_destroy, by JavaScript's external, and by each queued wake-up.
+struct Handle {
+  std::shared_ptr<Handle> self;
+  Librdkafka librdkafka;
+  std::string name;
+  rd_kafka_t* rk = nullptr; // alive while attached
+  std::mutex mutex; // guards the next three; no function of librdkafka is called while it is held
+  bool isAttached = false, isWoken = false; // woken: a wake-up is queued and has not begun
+  std::vector<double> acknowledged; // id, error, partition, offset of each
+  napi_ref owner = nullptr, onWake = nullptr; // from here on of the event loop alone
+  std::vector<rd_kafka_topic_t*> topics;
+  rd_kafka_queue_t* queue = nullptr; // a consumer's
+};
+using Reference = std::shared_ptr<Handle>;
+Reference findHandle(const std::string& name); // the open one of that name, or null; any thread
+void wake(Handle& handle); // has onWake called on the event loop, once for what comes until then; any thread, with handle.mutex held
+rd_kafka_resp_err_t onAcknowledgement(rd_kafka_t* rk, rd_kafka_message_t* message, void* handle); // the interceptor; any thread
+
+// What JavaScript calls, as native.ts declares it.
+napi_value topic(napi_env env, napi_callback_info info);
+napi_value send(napi_env env, napi_callback_info info);
+napi_value acknowledgements(napi_env env, napi_callback_info info);
+napi_value read(napi_env env, napi_callback_info info);
+Handle* attachedHandle(napi_env env, napi_value external); // null with an exception pending where it is none, or not attached
+inline napi_value throwError(napi_env env, const char* text) { return napi_throw_error(env, nullptr, text), nullptr; }
+inline napi_value toBuffer(napi_env env, const void* data, size_t size) {
+  napi_value copy = nullptr; // with an exception pending where there is no memory
+  return napi_create_buffer_copy(env, size, data, nullptr, &copy), copy;
+}
+template <size_t count> std::array<napi_value, count> argumentsOf(napi_env env, napi_callback_info info) {
+  size_t length = count;
+  std::array<napi_value, count> values; // undefined where fewer were given
+  napi_get_cb_info(env, info, &length, values.data(), nullptr, nullptr);
+  return values;
+}

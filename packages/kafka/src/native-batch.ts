@@ -1,0 +1,102 @@
+import { endianness } from 'node:os'
+import { KafkaError } from './errors.js'
+import type { StoredMessage } from './types.js'
+
+/** An error that stands between messages: the end of a partition, an unknown topic, … */
+export interface ReadError {
+  /** librdkafka's code. */
+  readonly code: number
+  readonly text: string
+  /** None where it is said of no topic. */
+  readonly topic: string | undefined
+  /** Of no meaning where it is said of a topic as a whole. */
+  readonly partition: number
+  readonly offset: number
+  /** How many messages of the batch stand before it. */
+  readonly before: number
+}
+
+/** What one `read` has brought, in librdkafka's order. */
+export interface Batch {
+  readonly messages: ReadMessage[]
+  readonly errors: ReadError[]
+  /** Whether there was nothing more. Where it is false, no wake-up comes before the next `read`. */
+  readonly isEmptied: boolean
+}
+
+export const fieldsOfEntry = 9
+const empty = Buffer.alloc(0)
+
+/**
+ * A record as it was read. Its bytes lie in a buffer of at most 16 KiB that it shares with its neighbours, or, where it is
+ * larger, in one of its own: so much is kept alive by whoever keeps it.
+ */
+export class ReadMessage implements StoredMessage {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timestamp: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  /** Bytes of key, value and headers, these with 8 each for their lengths. */
+  readonly size: number
+  readonly #headers: Buffer
+
+  constructor (topic: string, fields: Float64Array, at: number, buffer: Buffer, start: number) {
+    const [keyLength, valueLength] = [number(fields, at + 6), number(fields, at + 7)]
+    const value = start + Math.max(0, keyLength)
+    const headers = value + Math.max(0, valueLength)
+    const end = headers + number(fields, at + 8)
+    this.topic = topic
+    this.partition = number(fields, at + 2)
+    this.offset = number(fields, at + 3)
+    this.timestamp = number(fields, at + 4)
+    this.key = keyLength < 0 ? null : part(buffer, start, value)
+    this.value = valueLength < 0 ? null : part(buffer, value, headers)
+    this.#headers = part(buffer, headers, end)
+    this.size = end - start
+  }
+
+  /** In their order, a name as often as it is there. Made at each call. A value can be null, whatever its type says. */
+  get headers (): Array<Record<string, Buffer>> {
+    const found: Array<Record<string, Buffer>> = []
+    const bytes = this.#headers
+    for (let at = 0; at < bytes.length;) {
+      const name = at + 8
+      const value = name + readLength(bytes, at)
+      const length = readLength(bytes, at + 4)
+      at = value + Math.max(0, length)
+      found.push({ [bytes.toString('utf8', name, value)]: length < 0 ? null as never : bytes.subarray(value, at) })
+    }
+    return found
+  }
+}
+
+/** @param fields of each entry as the addon writes them; not kept */
+export function toBatch (fields: Float64Array, buffers: Buffer[], topics: string[], isEmptied: boolean): Batch {
+  const messages: ReadMessage[] = []
+  const errors: ReadError[] = []
+  let [index, start] = [0, 0]
+  for (let at = 0; at < fields.length; at += fieldsOfEntry) {
+    const code = number(fields, at)
+    const topic = topics[number(fields, at + 1)]
+    if (number(fields, at + 5) !== index) [index, start] = [number(fields, at + 5), 0]
+    const buffer = buffers[index] ?? empty
+    const message = new ReadMessage(topic ?? '', fields, at, buffer, start)
+    start += message.size
+    if (code === 0) messages.push(message)
+    else errors.push({ code, text: String(message.value ?? KafkaError.ofCode(code).message), topic, partition: message.partition, offset: message.offset, before: messages.length })
+  }
+  return { messages, errors, isEmptied }
+}
+
+/** In the machine's order of bytes. */
+const readLength = endianness() === 'LE' ? (bytes: Buffer, at: number) => bytes.readInt32LE(at) : (bytes: Buffer, at: number) => bytes.readInt32BE(at)
+
+function number (fields: Float64Array, at: number): number {
+  return fields[at] ?? 0
+}
+
+function part (buffer: Buffer, from: number, to: number): Buffer {
+  return from === to ? empty : buffer.subarray(from, to)
+}

@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest'
+import { PackedRecords } from '../dist/packed-records.js'
+import { encodeHeaders } from '../dist/record.js'
+import { InFlight, type Pending } from '../dist/in-flight.js'
+
+/** The fields of what was added, and its bytes. */
+const packed = (records: PackedRecords, fields: number, bytes: number) => ({ fields: [...records.fields.subarray(0, fields)], bytes: String(records.bytes.subarray(0, bytes)) })
+
+test('a record is its fields, and its bytes in the same order', () => {
+  const records = new PackedRecords()
+  records.add(3, 7, { topic: 't', partition: 2, key: 'ü', value: Buffer.from('ab') }, encodeHeaders([{ h: 'x' }, { i: '' }]))
+  records.add(0, 8, { topic: 't', key: null, value: { a: 1 } }, undefined)
+  expect(records.count).toBe(2)
+  expect(packed(records, 16, 14)).toEqual({ fields: [3, 2, 7, 2, 2, 2, 1, 1, 1, 0, 0, -1, 8, -1, 7, 0], bytes: 'üabhxi{"a":1}' })
+})
+
+test('both arrays grow with what is added, and large ones are given back', () => {
+  const records = new PackedRecords()
+  const value = 'x'.repeat(3_000_000)
+  records.add(0, 0, { topic: 't', value: 'first' }, undefined)
+  records.add(0, 1, { topic: 't', value }, encodeHeaders(Array.from({ length: 10_000 }, () => ({ h: 'x' }))))
+  expect(String(records.bytes.subarray(0, 5 + value.length))).toBe(`first${value}`)
+  expect(records.isFull).toBe(true)
+  records.clear()
+  expect(records.isFull).toBe(false)
+  expect(records.bytes.length).toBeLessThanOrEqual(1024 * 1024)
+})
+
+test.each([
+  ['a partition that is no number of one', { partition: 1.5 }], ['NaN', { partition: NaN }], ['a partition beyond 32 bits', { partition: 2 ** 32 }], ['a text', { partition: 'x' as never }],
+  ['a value without a JSON form', { value: () => {} }], ['a circle', { value: (() => { const value: { own?: object } = {}; value.own = value; return value })() }], ['a BigInt', { value: 1n }]
+])('%s is refused, and what was added before stays', (_what, wrong) => {
+  const records = new PackedRecords()
+  records.add(0, 0, { topic: 't', value: 'a' }, undefined)
+  expect(() => records.add(0, 1, { topic: 't', key: 'beside it', ...wrong }, undefined)).toThrow(expect.objectContaining({ codeName: 'ERR__INVALID_ARG' }))
+  records.add(0, 2, { topic: 't', value: 'c' }, undefined)
+  expect(packed(records, 12, 2)).toEqual({ fields: [0, -1, 0, -1, 1, 0, 0, -1, 2, -1, 1, 0], bytes: 'ac' })
+})
+
+test.each([[undefined, -1], [null, -1], [-1, -1], [-5, -1], [0, 0], ['3', 3]])('partition %s is %i, as the binding takes it', (partition, expected) => {
+  const records = new PackedRecords()
+  records.add(0, 0, { topic: 't', partition: partition as number, value: 'a' }, undefined)
+  expect(records.fields[1]).toBe(expected)
+})
+
+test('an id names one message at a time, and is used again when that one is taken', () => {
+  const inFlight = new InFlight()
+  const pending = (value: string): Pending => ({ message: { topic: 't', value }, resolve () {}, reject () {} })
+  const [a, b, c, d] = [pending('a'), pending('b'), pending('c'), pending('d')]
+  const ids = [a, b, c].map(one => inFlight.add(one))
+  expect(inFlight.take(ids[1]!)).toBe(b)
+  expect(inFlight.take(ids[1]!)).toBeUndefined()
+  expect(inFlight.add(d)).toBe(ids[1])
+  expect(inFlight.size).toBe(3)
+  expect(inFlight.takeAll()).toEqual([a, d, c])
+  expect(inFlight.size).toBe(0)
+  for (const id of ids) expect(inFlight.take(id)).toBeUndefined()
+})
