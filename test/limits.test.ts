@@ -46,7 +46,7 @@ test('handlers and the service\'s own work have a connection each, and what is s
 test('a batch takes whatever the client hands out, and where a process has died as many messages are stepped through as it had', () => {
   expect(messagesInFlight).toBe(permitLimit) // stepping.ts steps through that many
   expect(maxBatch).toBeGreaterThanOrEqual(messagesInFlight)
-  expect(read('docs/client.md')).toContain(`At most ${permitLimit} messages`)
+  expect(read('packages/kafka/README.md')).toContain(`At most ${permitLimit} messages`)
 })
 
 test('a lease outlasts three renewals that fail, and a read of the outbox goes beyond what is held when it begins', () => {

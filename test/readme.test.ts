@@ -47,7 +47,7 @@ test('docs/metrics.md names every metric of the services that has a name of its 
   expect(named.filter(name => !/^(process|nodejs)_/.test(name)).sort()).toEqual(names.sort())
 })
 
-const pages = ['README.md', ...readdirSync(join(root, 'docs')).map(name => `docs/${name}`)]
+const pages = ['README.md', 'packages/kafka/README.md', 'packages/kafka/native/README.md', ...readdirSync(join(root, 'docs')).map(name => `docs/${name}`)]
 const linksOf = (page: string, text = read(page)) =>
   [...text.matchAll(/\]\(([^)#]+)[^)]*\)/g)].map(([, path]) => String(path)).filter(path => !path.startsWith('http')).map(path => join(root, page, '..', path))
 

@@ -25,7 +25,7 @@ answerWith<Job>(async ({ brokers, topic, count, isEvents = false, from = 0 }) =>
       ? Buffer.from(JSON.stringify({ ...userRegisterExample, id: newId(), source: '/user-service', subject: id, data: { id, email: `${username}@example.com`, username } }))
       : small
     try {
-      producer.produce(topic, null, value, id)
+      producer.produce(topic, null, value, id, undefined, undefined, [{ 'content-type': 'application/cloudevents+json' }])
       number++
     } catch {
       await delay(5) // its queue is full

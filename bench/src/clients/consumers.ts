@@ -51,6 +51,15 @@ const plain: OpenReader = async ({ brokers, topic, group, onMessage }) => {
   return { close: () => { isClosed = true; return disconnected(consumer) } }
 }
 
-export type Client = 'ours' | 'stock' | 'kafkajs' | 'plain'
+const platformatic: OpenReader = async ({ brokers, topic, group, onMessage }) => {
+  const { Consumer, MessagesStreamModes } = await import('@platformatic/kafka')
+  const consumer = new Consumer({ clientId: 'bench', bootstrapBrokers: plaintextBrokers(brokers), groupId: group, maxWaitTime: 100 })
+  const stream = await consumer.consume({ topics: [topic], mode: MessagesStreamModes.EARLIEST, autocommit: false })
+  stream.on('data', onMessage)
+  stream.on('error', () => {})
+  return { close: () => consumer.close(true) }
+}
 
-export const readers: Record<Client, OpenReader> = { ours: plugin('ours'), stock: plugin('stock'), kafkajs, plain }
+export type Client = 'ours' | 'stock' | 'kafkajs' | 'platformatic' | 'plain'
+
+export const readers: Record<Client, OpenReader> = { ours: plugin('ours'), stock: plugin('stock'), kafkajs, platformatic, plain }

@@ -6,7 +6,7 @@ export type Which = 'ours' | 'stock'
 
 /** What is used of the plugin, on either client. */
 interface Plugin {
-  push (message: { topic: string, key: string, payload: string }): Promise<unknown>
+  push (message: { topic: string, key: string, payload: string, headers?: object }): Promise<unknown>
   subscribe (topic: string): void
   on (topic: string, listener: (message: unknown, commit: () => void) => void): void
   consume (): void

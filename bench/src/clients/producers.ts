@@ -3,20 +3,22 @@ import { connectionTo, plaintextBrokers } from '../connection.js'
 import { connected, disconnected } from '../rdkafka.js'
 import { producerOptions, withPlugin, type Which } from './plugin.js'
 
-/** A way to send one record and to learn that it is acknowledged by all in-sync replicas. */
+/** A way to send one record, with one header, and to learn that it is acknowledged by all in-sync replicas. */
 interface Sender { send: (key: string, value: string) => Promise<unknown>, close: () => Promise<unknown> }
 type OpenSender = (options: { brokers: string, topic: string, inFlight: number }) => Promise<Sender>
+
+const [name, text] = ['content-type', 'application/json']
 
 const plugin = (which: Which): OpenSender => async ({ brokers, topic }) => {
   const app = await withPlugin(which, producerOptions(which, brokers))
   await app.ready()
-  return { send: (key, payload) => app.kafka.push({ topic, key, payload }), close: () => app.close() }
+  return { send: (key, payload) => app.kafka.push({ topic, key, payload, headers: which === 'ours' ? [{ [name]: text }] : { [name]: text } }), close: () => app.close() }
 }
 
 const coalesced: OpenSender = async ({ brokers, topic }) => {
   const { Producer, stringSerializers } = await import('@platformatic/kafka')
   const producer = new Producer({ clientId: 'bench', bootstrapBrokers: plaintextBrokers(brokers), serializers: stringSerializers })
-  let waiting: Array<{ message: { topic: string, key: string, value: string }, resolve: (value?: unknown) => void, reject: (error: unknown) => void }> = []
+  let waiting: Array<{ message: { topic: string, key: string, value: string, headers: Record<string, string> }, resolve: (value?: unknown) => void, reject: (error: unknown) => void }> = []
   let requests = 0
   // What comes in one turn of the loop, or while five requests are under way, is one request.
   const flush = () => {
@@ -30,7 +32,7 @@ const coalesced: OpenSender = async ({ brokers, topic }) => {
   }
   return {
     send: (key, value) => new Promise((resolve, reject) => {
-      if (waiting.push({ message: { topic, key, value }, resolve, reject }) === 1) setImmediate(flush)
+      if (waiting.push({ message: { topic, key, value, headers: { [name]: text } }, resolve, reject }) === 1) setImmediate(flush)
     }),
     close: () => producer.close()
   }
@@ -40,7 +42,7 @@ const kafkajs: OpenSender = async ({ brokers, topic }) => {
   const { Kafka, Partitioners, logLevel } = (await import('kafkajs')).default
   const producer = new Kafka({ clientId: 'bench', brokers: plaintextBrokers(brokers), logLevel: logLevel.NOTHING }).producer({ createPartitioner: Partitioners.DefaultPartitioner })
   await producer.connect()
-  return { send: (key, value) => producer.send({ topic, acks: -1, messages: [{ key, value }] }), close: () => producer.disconnect() }
+  return { send: (key, value) => producer.send({ topic, acks: -1, messages: [{ key, value, headers: { [name]: text } }] }), close: () => producer.disconnect() }
 }
 
 /** Its best settings for the load: reports by `flush` for few messages in flight, by a timer for many. */
@@ -63,7 +65,7 @@ const plain: OpenSender = async ({ brokers, topic, inFlight }) => {
   })
   return {
     send: (key, value) => new Promise((resolve, reject) => {
-      producer.produce(topic, null, Buffer.from(value), key, undefined, { resolve, reject })
+      producer.produce(topic, null, Buffer.from(value), key, undefined, { resolve, reject }, [{ [name]: text }])
       pending++
       if (!byTimer) flush()
     }),

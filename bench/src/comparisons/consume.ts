@@ -6,6 +6,7 @@ const limitMs = 15_000
 const names = {
   stock: ['@fastify/kafka 4 as published', 'told to read from the start, which it never does by itself'],
   kafkajs: ['kafkajs, eachMessage', undefined],
+  platformatic: ['@platformatic/kafka', 'commits nothing'],
   plain: ['node-rdkafka, best settings', 'commits nothing'],
   ours: ['this project, fastify.kafka.on', undefined]
 } as const
@@ -19,13 +20,13 @@ export async function * compare ({ broker, rounds, isQuick, progress }: Bench) {
     title: `consume, a commit each (${count.toLocaleString('en')} messages)`,
     rounds,
     progress,
-    competitors: Object.entries(names).filter(([client]) => broker.isReal || client !== 'stock').map(([client, [name, note]]) => ({
+    competitors: Object.entries(names).filter(([client]) => broker.isReal || !['stock', 'platformatic'].includes(client)).map(([client, [name, note]]) => ({
       name,
       note,
       run: async () => {
         const group = `bench-${randomUUID()}`
         const { seen, ...figures } = await inProcess<Figures & { seen: number }>('./consume-worker.js', { client, brokers: broker.brokers, topic, group, count, limitMs })
-        if (client === 'plain') return figures
+        if (client === 'plain' || client === 'platformatic') return figures
         const committed = await broker.committedOf(topic, group)
         // The published plugin commits the offset of a message, not the one behind it: one less in each partition.
         return committed < seen - 4 ? { void: `${committed} of ${seen} committed` } : figures
