@@ -43,9 +43,8 @@ static rd_kafka_resp_err_t onNew(rd_kafka_t* rk, const rd_kafka_conf_t*, void* o
 // The last call for a configuration, and for its rd_kafka_t, whose threads have all ended.
 static rd_kafka_resp_err_t onConfDestroy(void* opaque) {
   Reference handle = std::move(static_cast<Handle*>(opaque)->self);
-  std::unique_lock<std::mutex> attaching(handle->mutex);
-  handle->isAttached = false; // JavaScript has detached it before; where it has not, its next call throws
-  attaching.unlock();
+  // JavaScript has detached it before; where it has not, its next call throws.
+  { std::lock_guard<std::mutex> lock(handle->mutex); handle->isAttached = false; }
   std::lock_guard<std::mutex> lock(registry.mutex);
   auto found = registry.handles.find(handle->name);
   if (found != registry.handles.end() && found->second.lock() == handle) registry.handles.erase(found);

@@ -14,7 +14,7 @@
   X(version) X(conf_interceptor_add_on_conf_set) X(conf_interceptor_add_on_conf_destroy) X(conf_interceptor_add_on_new) \
   X(interceptor_add_on_acknowledgement) X(topic_new) X(topic_name) X(topic_destroy) X(producev) X(headers_new) X(header_add) \
   X(headers_destroy) X(queue_get_consumer) X(queue_destroy) X(queue_cb_event_enable) X(consume_queue) X(message_destroy) \
-  X(message_timestamp) X(message_headers) X(header_get_all)
+  X(message_timestamp) X(message_headers) X(message_produce_errstr) X(header_get_all)
 struct Librdkafka {
 #define MEMBER(name) decltype(&rd_kafka_##name) name = nullptr;
   LIBRDKAFKA_FUNCTIONS(MEMBER)
@@ -49,6 +49,11 @@ inline napi_value throwError(napi_env env, const char* text) { return napi_throw
 inline napi_value toBuffer(napi_env env, const void* data, size_t size) {
   napi_value copy = nullptr; // with an exception pending where there is no memory
   return napi_create_buffer_copy(env, size, data, nullptr, &copy), copy;
+}
+// The memory of a typed array of this type, good until JavaScript runs again.
+inline bool memoryOf(napi_env env, napi_value value, napi_typedarray_type type, void** data, size_t* length) {
+  napi_typedarray_type actual;
+  return napi_get_typedarray_info(env, value, &actual, length, data, nullptr, nullptr) == napi_ok && actual == type;
 }
 template <size_t count> std::array<napi_value, count> argumentsOf(napi_env env, napi_callback_info info) {
   size_t length = count;

@@ -46,9 +46,7 @@ static napi_value attach(napi_env env, napi_callback_info info) {
   auto release = [](napi_env, void* reference, void*) { delete static_cast<Reference*>(reference); };
   if (napi_create_reference(env, owner, 1, &handle->owner) != napi_ok || napi_create_reference(env, onWake, 1, &handle->onWake) != napi_ok ||
     napi_create_external(env, new Reference(handle), release, nullptr, &external) != napi_ok) return throwError(env, "owner or onWake is no object");
-  std::unique_lock<std::mutex> lock(handle->mutex);
-  handle->isAttached = true;
-  lock.unlock();
+  { std::lock_guard<std::mutex> lock(handle->mutex); handle->isAttached = true; }
   handle->queue = handle->librdkafka.queue_get_consumer(handle->rk); // null for a producer
   if (handle->queue != nullptr) handle->librdkafka.queue_cb_event_enable(handle->queue, onQueue, handle.get());
   return external;
@@ -58,9 +56,7 @@ static napi_value attach(napi_env env, napi_callback_info info) {
 static napi_value detach(napi_env env, napi_callback_info info) {
   Handle* handle = attachedHandle(env, argumentsOf<1>(env, info)[0]);
   if (handle == nullptr) return nullptr;
-  std::unique_lock<std::mutex> lock(handle->mutex);
-  handle->isAttached = false;
-  lock.unlock();
+  { std::lock_guard<std::mutex> lock(handle->mutex); handle->isAttached = false; }
   if (handle->queue != nullptr) {
     handle->librdkafka.queue_cb_event_enable(handle->queue, nullptr, nullptr); // onQueue has returned, and is not called again
     handle->librdkafka.queue_destroy(handle->queue);

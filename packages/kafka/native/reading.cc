@@ -43,11 +43,10 @@ static const size_t fieldCount = 9;
 // value (-1 for null) and headers, one after the other. The value of an error is its text.
 napi_value read(napi_env env, napi_callback_info info) {
   auto [external, bytesValue, fieldsValue] = argumentsOf<3>(env, info);
-  uint32_t byteLimit; napi_typedarray_type type; size_t length; void* data;
+  uint32_t byteLimit; size_t length; void* data;
   Handle* handle = attachedHandle(env, external);
   if (handle == nullptr) return nullptr;
-  if (handle->queue == nullptr || napi_get_value_uint32(env, bytesValue, &byteLimit) != napi_ok ||
-    napi_get_typedarray_info(env, fieldsValue, &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_float64_array)
+  if (handle->queue == nullptr || napi_get_value_uint32(env, bytesValue, &byteLimit) != napi_ok || !memoryOf(env, fieldsValue, napi_float64_array, &data, &length))
     return throwError(env, "read takes a consumer's handle, a number of bytes and a Float64Array");
   const Librdkafka& librdkafka = handle->librdkafka;
   auto* field = static_cast<double*>(data);

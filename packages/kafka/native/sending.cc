@@ -1,6 +1,6 @@
 // Packed records in, acknowledgements out.
 #include "library.h"
-#include <utility>
+#include <cstring>
 
 // Set while records are handed over. What librdkafka refuses at once it may tell twice, by the interceptor on this thread and by the result. The result counts.
 static thread_local bool isProducing = false;
@@ -76,15 +76,15 @@ napi_value topic(napi_env env, napi_callback_info info) {
 napi_value send(napi_env env, napi_callback_info info) {
   auto [external, bytesValue, fieldsValue, countValue, errorsValue] = argumentsOf<5>(env, info);
   void *bytes, *fields, *errors;
-  size_t byteCount, fieldBytes, errorBytes; uint32_t count, sent = 0; napi_value result;
+  size_t byteCount, fieldCount, errorCount; uint32_t count, sent = 0; napi_value result;
   Handle* handle = attachedHandle(env, external);
   if (handle == nullptr) return nullptr;
-  if (napi_get_buffer_info(env, bytesValue, &bytes, &byteCount) != napi_ok || napi_get_buffer_info(env, fieldsValue, &fields, &fieldBytes) != napi_ok ||
-    napi_get_buffer_info(env, errorsValue, &errors, &errorBytes) != napi_ok || napi_get_value_uint32(env, countValue, &count) != napi_ok ||
-    errorBytes / sizeof(int32_t) < count) return throwError(env, "send takes a Buffer, an Int32Array, a count and an Int32Array of that length");
+  if (!memoryOf(env, bytesValue, napi_uint8_array, &bytes, &byteCount) || !memoryOf(env, fieldsValue, napi_int32_array, &fields, &fieldCount) ||
+    !memoryOf(env, errorsValue, napi_int32_array, &errors, &errorCount) || napi_get_value_uint32(env, countValue, &count) != napi_ok || errorCount < count)
+    return throwError(env, "send takes a Buffer, an Int32Array, a count and an Int32Array of that length");
   auto* field = static_cast<const int32_t*>(fields);
   const char* byte = bytes == nullptr ? "" : static_cast<const char*>(bytes);
-  Cursor at { field, field + fieldBytes / sizeof(int32_t), byte, byte + byteCount, false };
+  Cursor at { field, field + fieldCount, byte, byte + byteCount, false };
   Cursor check = at; // all are looked at before the first is handed over
   for (uint32_t left = count; left > 0; left--) readRecord(check, handle->topics);
   if (check.isBroken) return throwError(env, "the records do not fit their fields, bytes or topics");
@@ -101,19 +101,22 @@ napi_value send(napi_env env, napi_callback_info info) {
 napi_value acknowledgements(napi_env env, napi_callback_info info) {
   Handle* handle = attachedHandle(env, argumentsOf<1>(env, info)[0]);
   if (handle == nullptr) return nullptr;
-  std::unique_lock<std::mutex> lock(handle->mutex);
-  std::vector<double> taken = std::exchange(handle->acknowledged, {});
-  lock.unlock();
+  std::vector<double> taken;
+  { std::lock_guard<std::mutex> lock(handle->mutex); taken.swap(handle->acknowledged); }
   return toBuffer(env, taken.data(), taken.size() * sizeof(double));
 }
 
-// At times with locks of librdkafka's held: nothing of it is called. Once for each record that was taken, but for those left when the handle ends.
+// At times with locks of librdkafka's held: nothing that takes one is called. Once for each record that was taken, but for those left when the handle ends.
 rd_kafka_resp_err_t onAcknowledgement(rd_kafka_t*, rd_kafka_message_t* message, void* opaque) {
   if (isProducing) return RD_KAFKA_RESP_ERR_NO_ERROR;
   Handle& handle = *static_cast<Handle*>(opaque);
+  // Where the broker names one bad record of a request, librdkafka gives its error to all of them, and only their texts differ.
+  const char* text = handle.librdkafka.message_produce_errstr(message);
+  bool isOther = text != nullptr && strncmp(text, "Failed to append record because it was part of a batch", 54) == 0;
+  double error = isOther ? RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD : message->err;
   std::lock_guard<std::mutex> lock(handle.mutex);
   auto& all = handle.acknowledged;
-  if (handle.isAttached) all.insert(all.end(), { double(reinterpret_cast<intptr_t>(message->_private)), double(message->err), double(message->partition), double(message->offset) });
+  if (handle.isAttached) all.insert(all.end(), { double(reinterpret_cast<intptr_t>(message->_private)), error, double(message->partition), double(message->offset) });
   wake(handle);
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }

@@ -38,7 +38,7 @@ export class AttachedConsumer {
     this.#getMetadata = this.handle.getMetadata.bind(this.handle) // connecting replaces it
     this.opened = connectAttachable(this.handle, global, newHandle).then(() => {
       if (!this.#isStopped) this.#native = new NativeHandle(name, this.handle, () => this.#wake())
-    })
+    }).catch(cause => { throw KafkaError.from(cause) })
   }
 
   get isStopped (): boolean {

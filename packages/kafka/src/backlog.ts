@@ -4,22 +4,32 @@ import type { Pending } from './in-flight.js'
 
 /** What is held back for a larger request goes after this long at the latest: a partition without a leader delays others by no more. */
 const heldForMs = 10
+/** librdkafka makes room a little after it has told what became of the last message. */
+const retryAfterMs = 5
 /** Offered to `take` at a time. */
 const perCall = 1000
+
+interface Listener {
+  /** Whether to wait for more. */
+  isHeld: () => boolean
+  /** Whether nothing is in flight, whose end would wake the backlog. */
+  isIdle: () => boolean
+  /** Hands messages over, and returns how many found room. */
+  take: (pendings: Pending[]) => number
+}
 
 /** Messages not handed to librdkafka yet, in the order they came. What comes in one turn of the event loop goes at its end. */
 export class Backlog {
   readonly #limitMs: number
-  readonly #on: { isHeld: () => boolean, take: (pendings: Pending[]) => number }
+  readonly #on: Listener
   readonly #waiting = new Denque<{ pending: Pending, since: number }>()
   #turn: NodeJS.Immediate | undefined
   #held: NodeJS.Timeout | undefined
 
   /**
    * @param limitMs how long a message may wait here
-   * @param on `isHeld`: whether to wait for more; `take`: hands messages over, and returns how many found room
    */
-  constructor (limitMs: number, on: { isHeld: () => boolean, take: (pendings: Pending[]) => number }) {
+  constructor (limitMs: number, on: Listener) {
     this.#limitMs = limitMs
     this.#on = on
   }
@@ -72,7 +82,9 @@ export class Backlog {
       }
       const taken = this.#on.take(next)
       for (let left = taken; left > 0; left--) this.#waiting.shift()
-      if (taken === 0) break
+      if (taken > 0) continue
+      if (this.#on.isIdle()) this.#held = setTimeout(() => this.#handOver(), retryAfterMs)
+      break
     }
   }
 }

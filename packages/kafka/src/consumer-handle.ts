@@ -137,7 +137,7 @@ export class ConsumerHandle {
       const failures = this.#assignment.push(batch)
       this.#on.found()
       for (const failure of failures) await this.#failed(new KafkaError(failure.code, failure.text), failure)
-      if (!batch.isEmptied) await setImmediate()
+      if (!batch.isEmptied || batch.messages.length > 0) await setImmediate()
     }
   }
 

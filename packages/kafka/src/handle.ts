@@ -46,24 +46,25 @@ export async function connect (handle: Handle): Promise<void> {
   })
 }
 
-/** What librdkafka checks only when it opens a handle. */
-const checkedLate = ['security.protocol', 'ssl.', 'sasl.', 'partition.assignment.strategy']
-/** Ours, which is right. */
+/** What librdkafka checks only when it opens a handle, with what belongs to it. */
+const checkedLate = /security\.protocol|ssl|sasl|oauthbearer|partition\.assignment\.strategy/
+/** Right for sure: ours. */
 const knownStrategy = 'cooperative-sticky'
 
 /**
  * Opens a handle that is to be attached. Where librdkafka refuses a setting only now and a plugin is loaded, it frees the
- * plugin's interceptors twice, and the process crashes (its issue 4142). So such settings are tried without plugins and
- * brokers before, which costs no network. Rejects as `connect` does.
+ * plugin's interceptors twice, and the process crashes (its issue 4142). So such settings are tried on another handle
+ * before, without plugins and brokers, which costs no network. Rejects as `connect` does.
  *
  * @param global its properties, without those that make it attachable
  * @param newHandle makes another one of its kind
  */
 export async function connectAttachable (handle: Handle, global: Record<string, unknown>, newHandle: (global: object) => rdkafka.Producer | rdkafka.KafkaConsumer): Promise<void> {
-  const isLate = ([name, value]: [string, unknown]) => checkedLate.some(prefix => name.startsWith(prefix)) && value !== knownStrategy
-  if (Object.entries(global).some(isLate)) {
-    const { 'metadata.broker.list': _brokers, 'plugin.library.paths': _plugins, ...checked } = global
-    const twin = newHandle(checked)
+  const checked = Object.entries(global).filter(([name, value]) => checkedLate.test(name) && value !== knownStrategy)
+  if (checked.length > 0) {
+    // A consumer must have a group. For OIDC a handle asks for a token as soon as it is open.
+    const method = global['sasl.oauthbearer.method'] === undefined ? {} : { 'sasl.oauthbearer.method': 'default' }
+    const twin = create(() => newHandle({ ...Object.fromEntries(checked), ...method, 'group.id': global['group.id'] ?? 'none' }))
     await connect(twin)
     await new Promise<void>(resolve => { twin.disconnect(() => resolve()) })
   }

@@ -129,7 +129,7 @@ export class LiveReader {
       if (errors.length > 0) await delay(errorPauseMs)
       const lost = new Set(errors.filter(({ error }) => unreadable.has(error.codeName)).map(({ partition }) => partition))
       if (this.#isCurrent(handle)) await this.#leaveBehind(handle, lost).catch(error => this.#failed(error))
-      if (!isEmptied) await setImmediate()
+      if (!isEmptied || messages.length > 0) await setImmediate() // a wake-up may come in the same turn
     }
   }
 

@@ -1,4 +1,5 @@
 import { endianness } from 'node:os'
+import { markAsUntransferable } from 'node:worker_threads'
 import { KafkaError } from './errors.js'
 import type { StoredMessage } from './types.js'
 
@@ -77,6 +78,7 @@ export function toBatch (fields: Float64Array, buffers: Buffer[], topics: string
   const messages: ReadMessage[] = []
   const errors: ReadError[] = []
   let [index, start] = [0, 0]
+  for (const { buffer } of buffers) markAsUntransferable(buffer) // it belongs to several messages
   for (let at = 0; at < fields.length; at += fieldsOfEntry) {
     const code = number(fields, at)
     const topic = topics[number(fields, at + 1)]

@@ -7,6 +7,8 @@ const limit = { records: 1000, bytes: 1024 * 1024 }
 /** Of a record without headers. */
 const fieldCount = 6
 const largestPartition = 2 ** 31 - 1
+/** The largest `message.max.bytes` that librdkafka knows. */
+const largestBytes = 1_000_000_000
 
 /** Records as `NativeHandle.send` takes them. One and the same is filled again for each call, which copies them. */
 export class PackedRecords {
@@ -65,6 +67,7 @@ export class PackedRecords {
     if (value === undefined || value === null) return -1
     const text = typeof value === 'string' || value instanceof Uint8Array ? value : JSON.stringify(value) as string | undefined
     if (text === undefined) throw new KafkaError('ERR__INVALID_ARG', 'A value has no JSON form')
+    if (text.length > largestBytes) throw new KafkaError('ERR_MSG_SIZE_TOO_LARGE', 'Broker: Message size too large')
     this.#growBytes(typeof text === 'string' ? text.length * 3 : text.byteLength) // no code unit takes more than 3 bytes
     let length: number
     if (typeof text === 'string') length = this.bytes.write(text, this.#byteEnd)

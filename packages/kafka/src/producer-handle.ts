@@ -75,15 +75,21 @@ export class ProducerHandle {
     this.#records.clear()
     let place = 0
     for (; place < pendings.length && !this.#records.isFull; place++) {
-      const id = this.#pack(this.#native, pendings[place])
-      if (id === undefined) continue
-      ids.push(id)
-      places.push(place)
+      const pending = pendings[place] as Pending
+      try {
+        ids.push(this.#pack(this.#native, pending))
+        places.push(place)
+      } catch (cause) {
+        if (ids.length > 0) break // what stands before it may have to be packed again, and so would this
+        pending.reject(KafkaError.from(cause))
+      }
     }
     const sent = this.#native.send(this.#records)
     ids.forEach((id, index) => {
-      if (index >= sent) this.#inFlight.take(id)
-      else if (this.#records.errors[index] !== 0) this.#inFlight.take(id)?.reject(KafkaError.ofCode(Number(this.#records.errors[index])))
+      const code = Number(this.#records.errors[index])
+      if (index < sent && code === 0) return
+      const pending = this.#inFlight.take(id)
+      if (index < sent && pending !== undefined) this.#on.failed(pending, KafkaError.ofCode(code))
     })
     return places[sent] ?? place
   }
@@ -111,16 +117,15 @@ export class ProducerHandle {
     await withTimeout(1000, done => this.isConnected ? this.#handle.disconnect(0, done) : done())
   }
 
-  /** Returns the id that the message is in flight under, or undefined where it is refused. */
-  #pack (native: NativeHandle, pending: Pending | undefined): number | undefined {
-    if (pending === undefined) return undefined
+  /** Returns the id that the message is in flight under. Throws where it is refused. */
+  #pack (native: NativeHandle, pending: Pending): number {
     const id = this.#inFlight.add(pending)
     try {
       this.#records.add(native.topic(pending.message.topic), id, pending.message, this.#on.headersOf(pending.message.headers))
       return id
     } catch (cause) {
-      this.#inFlight.take(id)?.reject(KafkaError.from(cause))
-      return undefined
+      this.#inFlight.take(id)
+      throw cause
     }
   }
 
@@ -135,8 +140,10 @@ export class ProducerHandle {
       isFailed ||= code !== 0
       try {
         if (pending === undefined) continue
-        if (code === 0) this.#on.acknowledged(pending, { topic: pending.message.topic, partition, offset })
-        else this.#on.failed(pending, KafkaError.ofCode(code))
+        const error = code === 0 ? undefined : KafkaError.ofCode(code)
+        if (error?.codeName.startsWith('ERR__') !== true) this.#inFlight.answered()
+        if (error === undefined) this.#on.acknowledged(pending, { topic: pending.message.topic, partition, offset })
+        else this.#on.failed(pending, error)
       } catch (error) {
         thrown.push(error)
       }

@@ -46,6 +46,7 @@ export class Producer {
     this.#headers = encodeHeaders(options.headers)
     this.#waiting = new Backlog(Number(this.#configuration.topic['message.timeout.ms']) || Infinity, {
       isHeld: () => this.#isWorthGathering(),
+      isIdle: () => this.#inFlight.size === 0,
       take: pendings => this.#handle.send(pendings)
     })
     this.#handle = this.#newHandle()
@@ -92,13 +93,11 @@ export class Producer {
         this.#options.onState?.({ type: 'fatal', error })
       },
       acknowledged: (pending, delivery) => {
-        this.#inFlight.answered()
         this.#pauseMs = firstPauseMs
         pending.resolve([delivery])
         this.#refusals.allowed(cluster, delivery.topic)
       },
       failed: (pending, error) => {
-        if (!error.codeName.startsWith('ERR__')) this.#inFlight.answered() // by the broker, with a refusal
         pending.reject(error)
         if (isRefusal(error)) this.#refusals.refused(pending.message.topic, error)
       },

@@ -79,7 +79,7 @@ export class TopicReader {
         yield * this.#readTo(high, { topic, partition, offset: Math.max(low, from?.offset ?? 0) })
       }
     } finally {
-      if (this.#handle.isConnected()) this.#handle.unassign()
+      if (!this.#consumer.isStopped && this.#handle.isConnected()) this.#handle.unassign() // node-rdkafka frees it while it closes
       this.#isReading = false
     }
   }
@@ -93,6 +93,7 @@ export class TopicReader {
     const { topic, partition } = start
     let next = start.offset
     if (next >= end) return
+    if (this.#consumer.isStopped) throw new KafkaError('ERR__STATE', 'The reader was closed')
     this.#handle.assign([start])
     let isEnded = false
     for (let heardAt = performance.now(); next < end && !isEnded;) {

@@ -12,9 +12,10 @@ const message = (value: string): Pending => ({ message: { topic: 't', value }, r
 /** A backlog whose groups can be looked at; `hold` and `room` are its surroundings. */
 function newBacklog () {
   const groups: string[][] = []
-  const around = { hold: false, room: Infinity }
+  const around = { hold: false, room: Infinity, idle: false }
   const backlog = new Backlog(1000, {
     isHeld: () => around.hold,
+    isIdle: () => around.idle,
     take: pendings => {
       const taken = pendings.slice(0, around.room)
       around.room -= taken.length
@@ -96,4 +97,14 @@ test('what is behind a message that never finds room goes when that one has wait
   backlog.expire()
   await vi.advanceTimersByTimeAsync(0)
   expect(groups()).toEqual([['b']])
+})
+
+test('where nothing is in flight and there is no room yet, it is looked for again', async () => {
+  const { backlog, around, groups } = newBacklog()
+  Object.assign(around, { room: 0, idle: true })
+  backlog.push(message('a'))
+  await vi.advanceTimersByTimeAsync(1)
+  around.room = Infinity
+  await vi.advanceTimersByTimeAsync(10)
+  expect(groups()).toEqual([['a']])
 })

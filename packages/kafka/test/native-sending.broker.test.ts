@@ -1,6 +1,9 @@
+import rdkafka from 'node-rdkafka'
 import { Producer, provisionTopics } from '@pair/kafka'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { newName, read } from '../../../test/fixtures/records.js'
+import { connectAttachable } from '../dist/handle.js'
+import { attachable } from '../dist/native.js'
 import { functions, newReader, newSender, pack, rawHeaders, type Sent } from './native-handles.js'
 
 /** As text, since buffers of a megabyte are compared byte by byte. */
@@ -116,6 +119,18 @@ test('a wrong argument throws, whatever it is', async () => {
   for (const name of ['detach', 'topic', 'send', 'acknowledgements', 'read']) {
     for (const handle of [undefined, null, {}, 7]) expect(() => functions()[name]!(handle)).toThrow('the handle is not attached')
   }
+  const { name, properties } = attachable({ 'metadata.broker.list': '127.0.0.1:1' })
+  const handle = new rdkafka.Producer(properties, {})
+  await connectAttachable(handle, {}, global => new rdkafka.Producer(global, {}))
+  const open = functions()['attach']!(name, handle, () => {})
+  for (const wrong of [undefined, null, {}, 7, 'x', new Uint8Array(8), new Float64Array(8)]) {
+    expect(() => functions()['send']!(open, wrong, new Int32Array(8), 1, new Int32Array(8))).toThrow(wrong instanceof Uint8Array ? 'do not fit' : 'send takes')
+    expect(() => functions()['send']!(open, Buffer.alloc(8), wrong, 1, new Int32Array(8))).toThrow('send takes')
+    expect(() => functions()['send']!(open, Buffer.alloc(8), new Int32Array(8), 1, wrong)).toThrow('send takes')
+    expect(() => functions()['read']!(open, 1000, wrong)).toThrow('read takes')
+  }
+  functions()['detach']!(open)
+  await new Promise<void>(resolve => { handle.disconnect(() => resolve()) })
   expect(() => functions()['attach']!('no such handle', {}, () => {})).toThrow('no handle of this name')
   expect(() => functions()['attach']!()).toThrow('name is no string')
 })

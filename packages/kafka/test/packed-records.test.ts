@@ -56,3 +56,9 @@ test('an id names one message at a time, and is used again when that one is take
   expect(inFlight.size).toBe(0)
   for (const id of ids) expect(inFlight.take(id)).toBeUndefined()
 })
+
+test('a value that no broker takes is refused before it is copied', () => {
+  const records = new PackedRecords()
+  expect(() => records.add(0, 1, { topic: 't', value: Buffer.allocUnsafeSlow(1_000_000_001) }, undefined)).toThrow(expect.objectContaining({ codeName: 'ERR_MSG_SIZE_TOO_LARGE' }))
+  expect(records.count).toBe(0)
+})

@@ -53,6 +53,19 @@ test('a header that the binding would mangle is refused', async () => {
   }
 })
 
+test('a record that the broker refuses is no reason to give up those of the same request', async ({ skip }) => {
+  skip(inject('brokerKind') === 'embedded', 'the embedded broker takes any record')
+  const topic = newName('compacted')
+  await provisionTopics({ bootstrapBrokers: [inject('kafkaBrokers')] }, [{ name: topic, partitions: 1, config: { 'cleanup.policy': 'compact' } }])
+  const { producer } = newProducer()
+  const keys = [...Array(50).keys()].map(key => key === 7 ? null : String(key))
+  const ends = await Promise.all(keys.map(key => failure(producer.send({ messages: [{ topic, key, value: 'x' }] }))))
+  expect(ends[7]).toMatchObject({ codeName: 'ERR_INVALID_RECORD', retriable: false })
+  const others = ends.filter((error, index) => index !== 7 && error !== undefined)
+  expect(others.length).toBeGreaterThan(0) // one at least has gone with it
+  for (const error of others) expect(error).toMatchObject({ codeName: 'ERR__INVALID_DIFFERENT_RECORD', retriable: true })
+})
+
 test('a timestamp that the broker refuses is no reason to give the record up: the next attempt has another one', async ({ skip }) => {
   skip(inject('brokerKind') === 'embedded', 'the embedded broker takes any timestamp')
   const topic = newName('timestamp')

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import rdkafka from 'node-rdkafka'
 import { Consumer, KafkaError, Producer, startBroker, TopicReader, type ClientState, type StoredMessage } from '@pair/kafka'
 import { expect, inject, onTestFinished, test, vi } from 'vitest'
@@ -90,6 +91,20 @@ test('a read of a reader that is closed meanwhile is an error', async () => {
   await records.next()
   await reader.close()
   expect(await failure((async () => { for await (const { offset } of records) expect(offset).toBeLessThan(2000) })())).toMatchObject({ codeName: 'ERR__STATE' })
+})
+
+test('a read can be left at any moment of its reader\'s end', async () => {
+  const topic = newName('leaving')
+  await fill(topic, 2000)
+  for (let turns = 0; turns < 12; turns++) {
+    const reader = newReader()
+    const records = reader.read(topic, { partition: 0, offset: 0 })
+    await records.next()
+    const closed = reader.close()
+    for (let left = turns; left > 0; left--) await setImmediate()
+    await records.return()
+    await closed
+  }
 })
 
 test('a topic or a partition that is not there is an error, and is not created', async () => {
