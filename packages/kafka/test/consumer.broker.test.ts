@@ -359,7 +359,7 @@ test.concurrent('a partition is given up after 5 s at most, and a commit that co
   await first.consumer.close()
   await first.consumer.commit({ offsets: first.messages })
   expect(first.lines).toContain('kafka: commit dropped, the message is not in flight here')
-  await vi.waitFor(() => expect(offsets(second.messages)).toEqual([0]), deadline)
+  await vi.waitFor(() => expect(offsets(second.messages), second.lines.join('; ')).toEqual([0]), deadline)
 })
 
 test.concurrent('a message that the caller dropped on leaving is not waited for and comes again', async ({ onTestFinished }) => {
