@@ -23,8 +23,9 @@ test.for([
   ])
   await eventually(() => Promise.all([isReady(user), isReady(otherUser), isConsuming(profile), isConsuming(otherProfile)]))
 
-  const away = () => said([user, otherUser, profile, otherProfile], 'the database: away, trying again')
-  const awayBefore = away() // on a busy machine a start may have waited for its connection
+  // On a busy machine a statement may take too long.
+  const away = () => [user, otherUser, profile, otherProfile].flatMap(({ lines }) => lines)
+    .filter(({ msg, ...about }) => msg === 'the database: away, trying again' && !/time ?out|timed out/i.test(JSON.stringify(about)))
   const answers = await Promise.all(Array.from({ length: 120 }, (_, count) => registered(count % 2 ? user : otherUser)))
   expect(said([user, otherUser], 'the request failed')).toBe(0)
   const events = Array.from({ length: 80 }, () => newEvent())
@@ -34,7 +35,7 @@ test.for([
   const ids = [...answers.map(({ body }) => body.user.id), ...events.map(({ data }) => data.id)]
   await eventually(async () => expect((await client.query('select from profiles where user_id = any($1)', [ids])).rowCount).toBe(200))
   expect(said([profile, otherProfile], 'message dead-lettered')).toBe(0)
-  expect(away()).toBe(awayBefore)
+  expect(away()).toEqual([])
 
   // A statement ends on the server, too, when nobody waits for it any more; and what a service sets is its own.
   const { rows } = await (await connect(bouncer.through(profiles.url))).query('show statement_timeout')

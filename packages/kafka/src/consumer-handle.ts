@@ -41,7 +41,7 @@ export class ConsumerHandle {
   readonly #closeTimeoutMs: number
   /** Resolves when it is open, and rejects where it is refused. */
   readonly opened: Promise<void>
-  #reading: Promise<void> | undefined
+  readonly #reading: Promise<void>
   #isClosed = false
 
   /** @throws KafkaError where the binding throws: for a property that it does not know, or a bad value */
@@ -68,13 +68,13 @@ export class ConsumerHandle {
       }
     })
     this.opened = this.#consumer.opened
-    this.opened.catch((error: KafkaError) => this.#fail(error))
+    // Also before it subscribes: what librdkafka tells gathers until it is read.
+    this.#reading = this.opened.then(() => this.#read()).catch(error => this.#fail(KafkaError.from(error)))
   }
 
   /** Joins the group, or changes what it reads there. To be called when it is open. */
   subscribe (topics: string[]): void {
     if (this.#handle.subscription().join() !== topics.join()) this.#handle.subscribe(topics)
-    this.#reading ??= this.#read().catch(error => this.#fail(KafkaError.from(error)))
   }
 
   /** The next message to hand out. */

@@ -10,7 +10,7 @@ import type { ClientOptions, Delivery, OutgoingMessage } from './types.js'
 /** As many requests as librdkafka has under way to a broker (five, with idempotence), less the next one. */
 const fewInFlight = 4
 /** From here on a turn of the event loop gathers enough. */
-const manyInFlight = 64
+const manyInFlight = 250
 /** Before a handle that has ended is replaced: doubled each time that none of its messages was acknowledged. */
 const firstPauseMs = 1000
 const longestPauseMs = 8000

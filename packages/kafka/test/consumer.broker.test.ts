@@ -347,6 +347,13 @@ test.concurrent('on a rebalance what is in flight may finish, is committed, and 
   if (inject('brokerKind') !== 'embedded') expect(offsets(second.messages)).toEqual([1])
 })
 
+test.concurrent('a consumer that subscribes to nothing is told of its broker all the same: nothing gathers unread', async ({ onTestFinished }) => {
+  const onStatistics = vi.fn()
+  const consumer = new Consumer({ bootstrapBrokers: [inject('kafkaBrokers')], groupId: newName('idle'), onStatistics })
+  onTestFinished(() => consumer.close())
+  await vi.waitFor(() => expect(onStatistics.mock.calls.length).toBeGreaterThan(2), deadline)
+})
+
 test.concurrent('a partition is given up after 5 s at most, and a commit that comes later is dropped with a log line', async ({ onTestFinished }) => {
   const topic = newName('late')
   await fill(topic, 1)
