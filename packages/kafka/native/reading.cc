@@ -36,8 +36,7 @@ static void appendHeaders(std::string& bytes, const Librdkafka& librdkafka, cons
   }
 }
 
-static const size_t fieldCount = 9;
-
+static const size_t fieldCount = 9; // of an entry
 // read(external, bytes, fields): [count, buffers, topics, isEmptied]. `fields` is a Float64Array that is filled, and says by its length how many entries
 // there may be. Of each: error code or 0, index of its topic or -1, partition, offset, timestamp or -1, index of its buffer, and the lengths there of key,
 // value (-1 for null) and headers, one after the other. The value of an error is its text.
