@@ -81,11 +81,14 @@ test.for(['cut', 'frozen'] as const)('the user service answers 503 within 2 s wh
   users.proxy.set('open')
   const last = await registered(user)
   await profileOf(profile, last.body.user.id)
-  await eventually(() => expect(user.lines.filter(({ msg }) => msg === 'event sent')).toHaveLength(2))
+  // What a frozen connection still holds may be stored, and sent, when it thaws.
+  const most = how === 'cut' ? 2 : 5
+  const sent = () => user.lines.filter(({ msg }) => msg === 'event sent').length
+  await eventually(() => expect(sent()).toBeGreaterThanOrEqual(2))
+  expect(sent()).toBeLessThanOrEqual(most)
   const client = new pg.Client({ connectionString: users.direct })
   await client.connect()
   cleanUp.push(() => client.end())
-  // What a frozen connection still holds may be stored when it thaws.
   if (how === 'cut') expect((await client.query('select id from users order by created_at')).rows).toEqual([first, last].map(({ body }) => ({ id: body.user.id })))
 })
 
