@@ -1,13 +1,10 @@
 import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { expect, inject, onTestFinished, test } from 'vitest'
+import { pathToFileURL } from 'node:url'
+import { expect, inject, test } from 'vitest'
 import { newName } from '../../../test/fixtures/records.js'
 import { NativeHandle } from '../dist/native.js'
+import { client, copyClient } from './client-copy.js'
 import { newReader, newSender, pack } from './native-handles.js'
-
-const root = fileURLToPath(new URL('../../..', import.meta.url))
-const client = fileURLToPath(new URL('..', import.meta.url))
 
 /** Runs a module in a process of its own; its exit code or signal, and what it said. */
 function runNode (source: string, flags: string[] = []) {
@@ -132,12 +129,7 @@ test('a handle is attached once, and by its name alone', async () => {
 })
 
 test('two copies of the package work side by side in one process', async () => {
-  const copy = `${root}.data/${newName('copy')}`
-  mkdirSync(copy, { recursive: true })
-  onTestFinished(() => rmSync(copy, { recursive: true }))
-  cpSync(`${client}dist`, `${copy}/dist`, { recursive: true })
-  cpSync(`${client}package.json`, `${copy}/package.json`)
-  symlinkSync(`${root}node_modules`, `${copy}/node_modules`)
+  const copy = copyClient()
   const { code, said } = await runNode(`
     const topic = ${JSON.stringify(newName('copies'))}
     const copies = await Promise.all(['./dist/index.js', ${JSON.stringify(pathToFileURL(`${copy}/dist/index.js`).href)}].map(path => import(path)))

@@ -1,14 +1,10 @@
 import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { rmSync, writeFileSync } from 'node:fs'
 import rdkafka from 'node-rdkafka'
-import { expect, onTestFinished, test } from 'vitest'
-import { newName } from '../../../test/fixtures/records.js'
+import { expect, test } from 'vitest'
 import { connectAttachable } from '../dist/handle.js'
 import { attachable } from '../dist/native.js'
-
-const root = fileURLToPath(new URL('../../..', import.meta.url))
-const client = fileURLToPath(new URL('..', import.meta.url))
+import { copyClient } from './client-copy.js'
 
 test('a handle has a name of its own, and plugins of the user come after ours', () => {
   const one = attachable({ 'plugin.library.paths': '/a.so;/b.so', 'client.id': 'me' })
@@ -40,12 +36,7 @@ test.each([
   ['missing', (file: string) => rmSync(file)],
   ['broken', (file: string) => writeFileSync(file, 'no shared object')]
 ])('an addon that is %s is one line that says what to do', async (_what, spoil) => {
-  const copy = `${root}.data/${newName('copy')}`
-  mkdirSync(copy, { recursive: true })
-  onTestFinished(() => rmSync(copy, { recursive: true }))
-  cpSync(`${client}dist`, `${copy}/dist`, { recursive: true })
-  cpSync(`${client}package.json`, `${copy}/package.json`)
-  symlinkSync(`${root}node_modules`, `${copy}/node_modules`)
+  const copy = copyClient()
   spoil(`${copy}/dist/native.node`)
   const source = 'import { Producer } from "./dist/index.js"; try { new Producer({ bootstrapBrokers: ["127.0.0.1:1"] }) } catch (error) { console.log(error.name, error.message) }'
   const said = await new Promise<string>(resolve => execFile(process.execPath, ['--input-type=module', '-e', source], { cwd: copy }, (_error, stdout, stderr) => resolve(stdout + stderr)))
