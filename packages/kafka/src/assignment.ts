@@ -64,7 +64,7 @@ export class Assignment {
   async remove (partitions: rdkafka.TopicPartition[]): Promise<void> {
     const leaving = partitions.flatMap(({ topic, partition }) => this.#partitions.find(topic, partition) ?? [])
     for (const partition of leaving) partition.leave()
-    if (!this.isClosed) await this.#condition.until(() => leaving.every(({ inFlight }) => inFlight === 0), revokeLimitMs)
+    await this.#condition.until(() => this.isClosed || leaving.every(({ inFlight }) => inFlight === 0), revokeLimitMs)
     this.storeOffsets()
     for (const partition of leaving) this.#partitions.delete(partition)
     // For librdkafka a pause outlasts the assignment.
@@ -171,6 +171,13 @@ export class Assignment {
   /** Resolves when no message is in flight any more, at the latest after `limitMs`. */
   async finished (limitMs: number): Promise<void> {
     await this.#condition.until(() => this.#partitions.inFlight === 0, limitMs)
+  }
+
+  /** Whether no partition is held any more, which is waited for, for at most `limitMs`. */
+  async givenUp (limitMs: number): Promise<boolean> {
+    const isSo = () => this.#partitions.all.length === 0
+    await this.#condition.until(isSo, limitMs)
+    return isSo()
   }
 
   #tellOf (verb: 'pause' | 'resume', partitions: Partition[]): void {

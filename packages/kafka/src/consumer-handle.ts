@@ -14,6 +14,8 @@ const final = new Set(['ERR__FATAL', 'ERR_INVALID_SESSION_TIMEOUT', 'ERR_INVALID
 /** The log line that says why comes beside a fatal error, in ms. */
 const fatalLineMs = 100
 const metadataLimitMs = 2000
+/** What one read takes of what nobody will be handed. */
+const [maxMessages, maxBytes] = [500, 2 * 1024 * 1024]
 
 interface Place { topic: string, partition: number }
 
@@ -98,22 +100,36 @@ export class ConsumerHandle {
     this.#isClosed = true
     await this.opened.catch(() => {})
     await this.#assignment.finished(Math.max(0, this.#closeTimeoutMs - 2000))
-    await this.#end()
-    if (this.#handle.isConnected() && await this.#isAnswered(1000)) await this.#consumer.disconnect(1000)
+    await this.#end({ answerMs: 1000, leaveMs: 500, freeMs: 500 })
   }
 
   /** Ends it in the background, once it is of no use any more; nothing is waited for. */
   abandon (): void {
     this.#isClosed = true
-    this.#end().then(() => this.#consumer.disconnect(0))
+    this.#end({ leaveMs: 5000, freeMs: 0 })
   }
 
-  /** Stores what was committed, and reads nothing any more. */
-  async #end (): Promise<void> {
+  /** Stores what was committed, reads nothing any more, and leaves the group where that is done in time. */
+  async #end ({ answerMs, leaveMs, freeMs }: { answerMs?: number, leaveMs: number, freeMs: number }): Promise<void> {
     this.#assignment.isClosed = true
-    this.#consumer.stop()
+    this.#consumer.condition.check()
     await this.#reading
-    if (this.#handle.isConnected()) this.#assignment.storeOffsets()
+    const isConnected = this.#handle.isConnected()
+    if (isConnected) this.#assignment.storeOffsets()
+    const isLeft = isConnected && (answerMs === undefined || await this.#isAnswered(answerMs)) && await this.#leave(leaveMs)
+    this.#consumer.stop()
+    if (isLeft) await this.#consumer.disconnect(freeMs)
+  }
+
+  /**
+   * Gives all partitions up, on which librdkafka leaves the group. Returns whether that was done in time. Its close would wait for
+   * it in a thread, and a process waits at its end for that thread, when nobody is left to give them up.
+   */
+  async #leave (limitMs: number): Promise<boolean> {
+    this.#handle.unsubscribe()
+    while (!this.#consumer.read(maxMessages, maxBytes).isEmptied); // its word that they are to be given up is among them
+    await setImmediate()
+    return await this.#assignment.givenUp(limitMs)
   }
 
   /**
@@ -129,7 +145,7 @@ export class ConsumerHandle {
   /** Reads what has come, as far as there is room. Between two reads the event loop has a turn. */
   async #read (): Promise<void> {
     for (;;) {
-      await this.#consumer.due(() => this.#assignment.isResumeDue)
+      await this.#consumer.due(() => this.#assignment.isClosed || this.#assignment.isResumeDue)
       await this.#assignment.roomOrPause()
       if (this.#assignment.isClosed) return
       const { count, bytes } = this.#assignment.room

@@ -1,4 +1,4 @@
-import type { KafkaError } from './errors.js'
+import { KafkaError } from './errors.js'
 import { throttleRepeats, noopLogger } from './handle.js'
 import type { ClientOptions } from './types.js'
 
@@ -8,6 +8,9 @@ const refusals = new Set([
 
 /** Whether an operator has to give a right: the broker answers, and refuses. */
 export const isRefusal = ({ codeName }: KafkaError) => refusals.has(codeName)
+
+/** As state: its code's own text. That of a read begins with the request that failed, which a line tells. */
+const asState = ({ code }: KafkaError) => ({ type: 'refused', error: KafkaError.ofCode(code) }) as const
 
 /** What the broker refuses to this client: told as state, and in a line that repeats every 10 s at most. */
 export class Refusals {
@@ -24,7 +27,7 @@ export class Refusals {
     const isKnown = this.#refused.has(what)
     this.#refused.set(what, error)
     this.remind()
-    if (!isKnown) this.#options.onState?.({ type: 'refused', error })
+    if (!isKnown) this.#options.onState?.(asState(error))
   }
 
   /** Tells once more what is refused, unless it was told less than 10 s ago. */
@@ -44,6 +47,6 @@ export class Refusals {
     if (what.filter(one => this.#refused.delete(one)).length === 0) return
     const [next] = this.#refused.values()
     if (next === undefined) logger.info({}, 'kafka: no longer refused')
-    onState?.(next === undefined ? { type: 'allowed' } : { type: 'refused', error: next })
+    onState?.(next === undefined ? { type: 'allowed' } : asState(next))
   }
 }

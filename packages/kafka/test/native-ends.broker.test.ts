@@ -153,9 +153,22 @@ test('a worker thread is told in one line that this is not for it', async () => 
 
 test.each([
   ['that has closed its consumer and its readers ends, though messages still came', 'await Promise.all([consumer.close(), reader.close(), live.close()])'],
-  ['that ends in the middle of reading does so at once', 'process.exit(0)']
+  ['that ends in the middle of reading does so at once', 'process.exit(0)'],
+  ['that ends while a thread frees what it has read with does so at once', `
+    const prototype = Object.getPrototypeOf(rdkafka.KafkaConsumer.prototype)
+    const { disconnect } = prototype
+    let freed = 0
+    prototype.disconnect = function (...args) {
+      disconnect.apply(this, args)
+      if (++freed === 3) process.exit(0)
+      return this
+    }
+    await Promise.all([consumer.close(), reader.close(), live.close()])
+    throw new Error('not freed')
+  `]
 ])('a process %s', async (_how, end) => {
   const { code, said } = await runNode(`
+    import rdkafka from 'node-rdkafka'
     import { Consumer, LiveReader, Producer, TopicReader } from './dist/index.js'
     const bootstrapBrokers = [${JSON.stringify(inject('kafkaBrokers'))}]
     const topic = ${JSON.stringify(newName('exit'))}
