@@ -85,7 +85,9 @@ export class Assignment {
     }
     for (const message of messages.slice(from)) this.#push(message)
     if (ends.length > 0) this.#storeSoon()
-    return errors.filter(({ code }) => code !== endOfPartition)
+    const failures = errors.filter(({ code }) => code !== endOfPartition)
+    for (const { topic = '', partition, offset } of failures) this.#partitions.find(topic, partition)?.failedAt(offset)
+    return failures
   }
 
   /** Topics of which messages have been out for so long, and none was ever committed or released. */
@@ -158,14 +160,12 @@ export class Assignment {
 
   /** To be told of each statistics. Assigns once more what librdkafka may never read otherwise. */
   readAgain (statistics: Statistics): void {
-    const unread = this.#unread.check(statistics, this.#partitions, this.#isCooperative).map(toTopicPartition)
-    if (unread.length === 0) return
-    this.#logger.info({ unread: unread.map(nameOf) }, 'kafka: committed offsets are asked for again')
-    if (!this.#isCooperative) this.#tell(() => this.#handle.assign(unread))
-    else {
-      this.#tell(() => this.#handle.incrementalUnassign(unread))
-      this.#tell(() => this.#handle.incrementalAssign(unread))
-    }
+    const again = this.#unread.check(statistics, this.#partitions, this.#isCooperative)
+    if (again.length === 0) return
+    this.#logger.info({ unread: again.filter(({ next }) => next === undefined).map(nameOf) }, 'kafka: committed offsets are asked for again')
+    if (this.#isCooperative) this.#tell(() => this.#handle.incrementalUnassign(again.map(toTopicPartition)))
+    const from = again.map(held => ({ ...toTopicPartition(held), ...held.next !== undefined && { offset: held.next } }))
+    this.#tell(() => this.#isCooperative ? this.#handle.incrementalAssign(from) : this.#handle.assign(from))
   }
 
   /** Resolves when no message is in flight any more, at the latest after `limitMs`. */

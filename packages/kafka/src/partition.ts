@@ -23,6 +23,8 @@ export class Partition {
   inFlight = 0
   /** Taken by messages in flight: see `Partitions`. */
   permits = 0
+  /** The offset to read from, if anything was read since its assignment: a message, the end of its log, or an error in between. */
+  next: number | undefined
   /** When the first message was handed out, if none of this partition was committed or released since its assignment. */
   unansweredSince: number | undefined
   // Rings, which forget what has left them. Arrays and maps copy themselves as they are filled, and an old copy keeps
@@ -61,6 +63,7 @@ export class Partition {
   /** @param bytes of its key, value and headers */
   push (message: Message, bytes: number): void {
     if (this.#end !== undefined && message.offset < this.#end) this.#end = undefined // the log went back
+    this.next = message.offset + 1
     this.#fetchedBytes += bytes
     this.#fetchedSizes.push(bytes)
     this.#fetched.push(message)
@@ -68,7 +71,14 @@ export class Partition {
 
   /** To be called with the offset that follows the log's last one, when all messages before it were pushed. */
   reachedEnd (offset: number): void {
-    if (!this.isLeaving) this.#end = offset
+    if (this.isLeaving) return
+    this.#end = offset
+    this.next = offset
+  }
+
+  /** To be called with the offset of what could not be read, negative where it is not known. */
+  failedAt (offset: number): void {
+    if (offset >= 0) this.next ??= offset
   }
 
   /** Is to be given up: forgets what was not handed out, and takes nothing more. */
