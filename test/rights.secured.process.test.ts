@@ -93,7 +93,7 @@ secured(named('a profile service that may not read says so within 15 s, keeps it
   await give(right)
   await profileOf(profile, second.data.id)
   await eventually(async () => expect((await checks(profile)).kafka).toBe('up'), within15s)
-  expect(new Set(refusedLines(profile, 'the topics'))).toEqual(new Set(['ERR_TOPIC_AUTHORIZATION_FAILED']))
+  expect(new Set(refusedLines(profile, topic))).toEqual(new Set(['ERR_TOPIC_AUTHORIZATION_FAILED']))
   await expectNoSecret(profile, password)
 })
 

@@ -77,7 +77,7 @@ export class Consumer {
         this.#readErrors.check()
         this.#readRights.check(statistics)
       },
-      failed: (error, place) => this.#readRights.report(error) || this.#readErrors.report(error, place),
+      failed: (error, place) => this.#readRights.report(error, place.topic) || this.#readErrors.report(error, place),
       found: () => this.#stream?.wake(),
       fatal: error => this.#fail(error),
       brokersLost: error => this.#replace(error)

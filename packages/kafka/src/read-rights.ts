@@ -1,4 +1,4 @@
-import type { KafkaError } from './errors.js'
+import { KafkaError } from './errors.js'
 import { isRefusal, Refusals } from './refusals.js'
 import type { ClientOptions, Statistics } from './types.js'
 
@@ -28,12 +28,16 @@ export class ReadRights {
     this.#hiddenTopics = hiddenTopics
   }
 
-  /** @returns whether the error is a missing right */
-  report (error: KafkaError): boolean {
+  /**
+   * @param topic of which it is said
+   * @returns whether the error is a missing right
+   */
+  report (error: KafkaError, topic?: string): boolean {
     if (!isRefusal(error)) return false
     const group = error.codeName === 'ERR_GROUP_AUTHORIZATION_FAILED' ? this.#group : undefined
     if (group === undefined) this.#secondsAllowed = 0
-    this.#refusals.refused(group ?? this.#topics, error)
+    // Without the request that failed, with which librdkafka's text begins.
+    this.#refusals.refused(group ?? this.#topics, KafkaError.ofCode(error.code), group ?? topic)
     return true
   }
 

@@ -1,4 +1,4 @@
-import { KafkaError } from './errors.js'
+import type { KafkaError } from './errors.js'
 import { throttleRepeats, noopLogger } from './handle.js'
 import type { ClientOptions } from './types.js'
 
@@ -9,31 +9,31 @@ const refusals = new Set([
 /** Whether an operator has to give a right: the broker answers, and refuses. */
 export const isRefusal = ({ codeName }: KafkaError) => refusals.has(codeName)
 
-/** As state: its code's own text. That of a read begins with the request that failed, which a line tells. */
-const asState = ({ code }: KafkaError) => ({ type: 'refused', error: KafkaError.ofCode(code) }) as const
-
 /** What the broker refuses to this client: told as state, and in a line that repeats every 10 s at most. */
 export class Refusals {
   readonly #options: ClientOptions
   readonly #isNews = throttleRepeats()
-  readonly #refused = new Map<string, KafkaError>()
+  readonly #refused = new Map<string, { error: KafkaError, name: string }>()
 
   constructor (options: ClientOptions) {
     this.#options = options
   }
 
-  /** @param what a topic; a group or the cluster where that is refused as a whole */
-  refused (what: string, error: KafkaError): void {
+  /**
+   * @param what a topic; a group or the cluster where that is refused as a whole
+   * @param name what the line calls it
+   */
+  refused (what: string, error: KafkaError, name = what): void {
     const isKnown = this.#refused.has(what)
-    this.#refused.set(what, error)
+    this.#refused.set(what, { error, name })
     this.remind()
-    if (!isKnown) this.#options.onState?.(asState(error))
+    if (!isKnown) this.#options.onState?.({ type: 'refused', error })
   }
 
   /** Tells once more what is refused, unless it was told less than 10 s ago. */
   remind (): void {
     const { logger = noopLogger } = this.#options
-    for (const [refused, error] of this.#refused) if (this.#isNews(error)) logger.warn({ err: error, refused }, 'kafka: refused, a right is missing')
+    for (const { error, name } of this.#refused.values()) if (this.#isNews(error, name)) logger.warn({ err: error, refused: name }, 'kafka: refused, a right is missing')
   }
 
   has (what: string): boolean {
@@ -47,6 +47,6 @@ export class Refusals {
     if (what.filter(one => this.#refused.delete(one)).length === 0) return
     const [next] = this.#refused.values()
     if (next === undefined) logger.info({}, 'kafka: no longer refused')
-    onState?.(next === undefined ? { type: 'allowed' } : asState(next))
+    onState?.(next === undefined ? { type: 'allowed' } : { type: 'refused', error: next.error })
   }
 }
