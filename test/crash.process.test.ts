@@ -4,7 +4,7 @@ import { deadLetterTopic } from '@pair/events'
 import { userRegister } from '@pair/shared-topics'
 import { expect, onTestFinished, test } from 'vitest'
 import { startKafkaProxy } from './fixtures/kafka-proxy.js'
-import { commitAsGroup, recreate } from './fixtures/admin.js'
+import { commitAsGroup, configure } from './fixtures/admin.js'
 import { freePort } from '@pair/dev'
 import { newName } from './fixtures/records.js'
 import { eventually, isConsuming, profileOf, registered } from './fixtures/services.js'
@@ -170,15 +170,15 @@ test('a poison message whose dead letter is refused is not committed, the events
     const [before] = await put({ value: newEvent(), partition: own })
     await expectCommitted(own, Number(before?.offset) + 1)
   }
-  await recreate(brokers, name, { 'max.message.bytes': '50' })
-  onTestFinished(() => recreate(brokers, name, config))
+  await configure(name, { 'max.message.bytes': '50' })
+  onTestFinished(() => configure(name, config))
   const lettersSince = await watchLetters()
   const event = newEvent()
   const [poison] = await put({ value: `rubbish ${newName('poison')}`, partition }, { value: event, partition })
   await expectOneEffectEach(client, [event.subject])
   await eventually(() => expect(said([profile], 'the dead-letter topic: away, trying again')).toBeGreaterThan(0))
   await expectCommitted(partition, Number(poison?.offset))
-  await recreate(brokers, name, config)
+  await configure(name, config)
   await expectCommitted(partition, Number(poison?.offset) + 2)
   expect(await lettersSince()).toEqual(new Map([[`${partition}@${poison?.offset}`, 1]]))
 })

@@ -43,6 +43,8 @@ function explain (text: string, state: string, isTls: boolean): string {
   // librdkafka asks to look at ssl.ca.location, whatever is wrong with the certificate.
   if (text.includes('certificate verify failed')) return 'certificate verify failed: its authority is not in ssl.ca.location, it is for another name, or it has expired'
   if (text.startsWith('Disconnected') && state === 'APIVERSION_QUERY' && !isTls) return `${text}: is it a TLS listener?`
+  // librdkafka asks so itself, unless it finds the connection closed as soon as it has said hello.
+  if (text.startsWith('Disconnected: SSL') && ['CONNECT', 'SSL_HANDSHAKE'].includes(state)) return `${text}: connecting to a PLAINTEXT broker listener?`
   if (/SSL alert number/.test(text)) return `${text}: the broker refuses the client's certificate, or there is none`
   return text
 }

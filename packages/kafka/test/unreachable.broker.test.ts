@@ -18,6 +18,9 @@ type Finish = typeof onTestFinished
 interface Line { text: string, broker?: string, reason?: string }
 
 /** A producer's warnings. */
+/** A timeout of librdkafka's, which comes where the process has too much else to do. */
+const isOfBusyProcess = ({ reason = '' }: Line) => /timed out/i.test(reason)
+
 function warningsOf (options: ClientOptions, finish: Finish = onTestFinished) {
   const lines: Line[] = []
   const everything: string[] = []
@@ -27,10 +30,10 @@ function warningsOf (options: ClientOptions, finish: Finish = onTestFinished) {
   finish(() => producer.close())
   return { lines, everything, told }
 
-  /** The first one of these, without those of a process that is too busy: a timeout of librdkafka's. */
+  /** The first one of these. */
   async function told (): Promise<Line> {
     return await vi.waitFor(() => {
-      const line = lines.find(({ text, reason = '' }) => text === noBroker && !/timed out/i.test(reason))
+      const line = lines.find(line => line.text === noBroker && !isOfBusyProcess(line))
       expect(line).toBeDefined()
       return line as Line
     }, deadline)
@@ -115,8 +118,9 @@ test.concurrent('a name that the broker wrongly tells its clients stands at warn
   const kafka = await startKafkaProxy(inject('kafkaBrokers'))
   kafka.advertise(1)
   const { lines, told } = warningsOf({ 'metadata.broker.list': kafka.address }, onTestFinished)
-  expect(await told()).toMatchObject({ broker: '127.0.0.1:1', reason: expect.stringContaining('Connection refused') })
-  expect(lines).toHaveLength(1)
+  const line = await told()
+  expect(line).toMatchObject({ broker: '127.0.0.1:1', reason: expect.stringContaining('Connection refused') })
+  expect(lines.filter(line => !isOfBusyProcess(line))).toEqual([line])
 })
 
 test.concurrent('of two brokers one that is wrong is no outage', async ({ onTestFinished }) => {
