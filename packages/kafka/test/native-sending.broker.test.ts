@@ -84,7 +84,8 @@ test.for([['without headers', undefined], ['with headers', [{ h: 'x' }]]] as con
   expect(taken).toBe(2)
   expect([...records.errors.subarray(0, taken)]).toEqual([0, 0])
   await acks(2)
-  expect(native.send(pack(native, sent.slice(taken)))).toBe(3)
+  // librdkafka makes room after its acknowledgement.
+  for (let from = taken; from < sent.length; from += native.send(pack(native, sent.slice(from)))) await new Promise(resolve => setImmediate(resolve))
   await acks(5)
   expect((await read(topic, 5)).map(({ value }) => value?.length)).toEqual([60_000, 1, 60_000, 1, 1])
 })
