@@ -7,6 +7,7 @@ import type { Partition } from './partition.js'
 import { nameOf, Partitions } from './partitions.js'
 import { toMessage } from './record.js'
 import type { Logger, Message, Statistics } from './types.js'
+import type { Flow } from './stall.js'
 import { UnreadPartitions } from './unread-partitions.js'
 
 /** How long a read waits for room before what is full is paused, in ms; a pause throws away what librdkafka has fetched ahead. */
@@ -27,12 +28,15 @@ export class Assignment {
   readonly #autoCommit: boolean
   #isCooperative = true
   /** Those that are leaving too: revoked, and waiting for messages in flight. */
-  readonly #partitions = new Partitions()
+  readonly #partitions: Partitions
   readonly #unread = new UnreadPartitions()
   #storing: NodeJS.Timeout | undefined
+  /** Messages handed out, committed or released until now. */
+  #moves = 0
   readonly #condition: Condition
 
-  constructor ({ handle, condition }: AttachedConsumer, logger: Logger, autoCommit: boolean) {
+  constructor ({ handle, condition }: AttachedConsumer, logger: Logger, { autoCommit, isCumulative }: { autoCommit: boolean, isCumulative: boolean }) {
+    this.#partitions = new Partitions(isCumulative)
     this.#handle = handle
     this.#condition = condition
     this.#logger = logger
@@ -97,10 +101,16 @@ export class Assignment {
     return [...new Set(unanswered.map(({ topic }) => topic))]
   }
 
+  /** How many messages are out without a commit, how often that has changed, and whether more are there. */
+  get flow (): Flow {
+    return { inFlight: this.#partitions.inFlight, moves: this.#moves, isHeldUp: this.#partitions.held.some(({ hasFetched }) => hasFetched) }
+  }
+
   /** The next message to hand out. */
   take (): Message | undefined {
     const message = this.#partitions.take()
     if (!message) return undefined
+    this.#moves++
     if (this.#autoCommit) this.#partitions.find(message.topic, message.partition)?.commit(message.offset)
     if (this.#autoCommit) this.#storeSoon()
     this.#condition.made()
@@ -108,6 +118,7 @@ export class Assignment {
   }
 
   commit (topic: string, partition: number, offset: number): void {
+    this.#moves++
     if (!this.#partitions.find(topic, partition)?.commit(offset)) {
       this.#logger.info({ topic, partition, offset }, 'kafka: commit dropped, the message is not in flight here')
     }
@@ -119,6 +130,7 @@ export class Assignment {
     const partition = this.#partitions.find(message.topic, message.partition)
     if (partition === undefined || partition.isLeaving) return // revoked since librdkafka has served it
     partition.push(toMessage(message, () => {
+      this.#moves++
       partition.release(message.offset)
       this.#condition.made()
     }), message.size)

@@ -3,10 +3,12 @@ import rdkafka from 'node-rdkafka'
 import { Assignment } from './assignment.js'
 import { AttachedConsumer } from './attached-consumer.js'
 import { KafkaError } from './errors.js'
-import { noopLogger, bindEvents } from './handle.js'
+import { bindEvents } from './handle.js'
 import { consumerConfiguration } from './options.js'
 import type { ErrorPlace } from './read-errors.js'
+import type { Flow } from './stall.js'
 import type { ClientOptions, Message, Statistics } from './types.js'
+import { loggerOf } from './logger.js'
 import { unhandledAfterMs } from './unhandled.js'
 
 /** What the broker's group coordinator refuses for good (only other settings help), and what librdkafka gives up after. */
@@ -22,8 +24,8 @@ interface Place { topic: string, partition: number }
 /** What a handle tells of itself. */
 interface Listener {
   assigned: (partitions: Place[]) => void
-  /** Every second, with what is assigned, and the topics of which nothing was ever committed. */
-  statistics: (statistics: Statistics, partitions: Place[], unhandled: string[]) => void
+  /** Every second, with what is assigned, the topics of which nothing was ever committed, and what is out. */
+  statistics: (statistics: Statistics, partitions: Place[], unhandled: string[], flow: Flow) => void
   /** While consuming, which goes on. */
   failed: (error: KafkaError, place: ErrorPlace) => unknown
   /** There may be messages to take. */
@@ -58,7 +60,7 @@ export class ConsumerHandle {
     this.#consumer = new AttachedConsumer({ global: { ...global, rebalance_cb: rebalance }, topic })
     this.#handle = this.#consumer.handle
     this.#closeTimeoutMs = options.closeTimeoutMs ?? 5000
-    this.#assignment = new Assignment(this.#consumer, options.logger ?? noopLogger, autoCommit)
+    this.#assignment = new Assignment(this.#consumer, loggerOf(options), { autoCommit, isCumulative: options.cumulativeCommits === true })
     bindEvents(this.#handle, options, {
       fatal: error => this.#fail(error),
       brokersLost: error => { if (!this.#isClosed) on.brokersLost(error) },
@@ -66,7 +68,7 @@ export class ConsumerHandle {
       statistics: statistics => {
         if (this.#isClosed) return
         this.#assignment.readAgain(statistics)
-        on.statistics(statistics, this.#assignment.partitions, this.#assignment.unhandled(unhandledAfterMs))
+        on.statistics(statistics, this.#assignment.partitions, this.#assignment.unhandled(unhandledAfterMs), this.#assignment.flow)
       }
     })
     this.opened = this.#consumer.opened

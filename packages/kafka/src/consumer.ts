@@ -3,8 +3,10 @@ import { KafkaError } from './errors.js'
 import { Membership } from './membership.js'
 import { ReadErrors } from './read-errors.js'
 import { ReadRights } from './read-rights.js'
+import { Stall } from './stall.js'
 import { MessageStream } from './stream.js'
 import type { ClientOptions } from './types.js'
+import { loggerOf } from './logger.js'
 import { UnhandledTopics } from './unhandled.js'
 
 interface Offset { topic: string, partition: number, offset: number | bigint }
@@ -15,6 +17,7 @@ export class Consumer {
   readonly #membership: Membership
   readonly #readErrors: ReadErrors
   readonly #unhandled: UnhandledTopics
+  readonly #stall: Stall
   readonly #readRights: ReadRights
   #handle: ConsumerHandle
   #topics: string[] = []
@@ -31,6 +34,7 @@ export class Consumer {
     this.#membership = new Membership(options)
     this.#readErrors = new ReadErrors(options)
     this.#unhandled = new UnhandledTopics(options)
+    this.#stall = new Stall(options)
     this.#readRights = new ReadRights(options, { topics: 'the topics', group: `the group ${options['group.id'] ?? options['groupId']}` }, async () => await this.#handle.hiddenTopics())
     this.#handle = this.#newHandle()
   }
@@ -71,9 +75,10 @@ export class Consumer {
   #newHandle (): ConsumerHandle {
     return new ConsumerHandle(this.#options, {
       assigned: partitions => this.#membership.assigned(partitions),
-      statistics: (statistics, partitions, unhandled) => {
+      statistics: (statistics, partitions, unhandled, flow) => {
         this.#membership.check(statistics, partitions)
         this.#unhandled.check(unhandled)
+        this.#stall.check(flow)
         this.#readErrors.check()
         this.#readRights.check(statistics)
       },
@@ -87,7 +92,7 @@ export class Consumer {
   /** A new member starts where the group has committed. What is in flight comes again, as after any loss of membership. */
   #replace (error: KafkaError): void {
     if (this.#isClosed) return
-    this.#options.logger?.warn({ err: error }, 'kafka: consumer replaced')
+    loggerOf(this.#options).warn({ err: error }, 'kafka: consumer replaced')
     this.#handle.abandon()
     const handle = this.#handle = this.#newHandle()
     const subscribe = () => { if (!this.#isClosed && this.#topics.length > 0) handle.subscribe(this.#topics) }

@@ -2,7 +2,8 @@ import type rdkafka from 'node-rdkafka'
 import { BrokerFailures } from './broker-failures.js'
 import { KafkaError } from './errors.js'
 import { redactor } from './properties.js'
-import type { ClientOptions, Logger, Statistics } from './types.js'
+import { loggerOf } from './logger.js'
+import type { ClientOptions, Statistics } from './types.js'
 
 type Handle = rdkafka.Client<rdkafka.KafkaClientEvents>
 
@@ -22,8 +23,6 @@ const repeatAfterMs = 10_000
  * issue 5301).
  */
 const brokersLostAfter = 3
-
-export const noopLogger: Logger = { debug () {}, info () {}, warn () {}, error () {} }
 
 /** Makes a handle. @throws KafkaError where the binding throws: for a property that it does not know, or a bad value */
 export function create<Kind> (create: () => Kind): Kind {
@@ -109,7 +108,8 @@ export function bindEvents (handle: Handle, options: ClientOptions, on: {
   /** It knows no broker any more, and will never find one. */
   brokersLost: (error: KafkaError) => void
 }): void {
-  const { logger = noopLogger, onState, onStatistics } = options
+  const { onState, onStatistics } = options
+  const logger = loggerOf(options)
   let up: boolean | undefined
   let withoutBrokers = 0
   const failures = new BrokerFailures(options)

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto'
 import rdkafka from 'node-rdkafka'
 import { AttachedConsumer, answerOf } from './attached-consumer.js'
 import { KafkaError } from './errors.js'
-import { bindEvents, noopLogger, ofNoConcern } from './handle.js'
+import { bindEvents, ofNoConcern } from './handle.js'
 import type { ReadMessage } from './native-batch.js'
 import { readerConfiguration } from './options.js'
 import type { ReadRights } from './read-rights.js'
+import { loggerOf } from './logger.js'
 import type { ClientOptions, Logger } from './types.js'
 
 /** The most that one read takes: a turn of the event loop is to be short. */
@@ -48,7 +49,7 @@ export class LiveHandle {
     })
     this.#topic = topic
     this.#rights = rights
-    this.#logger = options.logger ?? noopLogger
+    this.#logger = loggerOf(options)
     this.#consumer = new AttachedConsumer(configuration)
     this.#handle = this.#consumer.handle
     bindEvents(this.#handle, options, {

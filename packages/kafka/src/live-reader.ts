@@ -1,11 +1,12 @@
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { KafkaError } from './errors.js'
-import { away, throttleRepeats, noopLogger } from './handle.js'
+import { away, throttleRepeats } from './handle.js'
 import { LiveHandle, type PartitionOffset } from './live-handle.js'
 import type { ReadMessage } from './native-batch.js'
 import { unreadable } from './read-errors.js'
 import { ReadRights } from './read-rights.js'
 import { toMessage } from './record.js'
+import { loggerOf } from './logger.js'
 import type { ClientOptions, StoredMessage } from './types.js'
 
 /** Pauses in ms: before the topic is looked for again until it is there, before new partitions are, and after an error. */
@@ -76,7 +77,7 @@ export class LiveReader {
 
   /** Another handle goes on where this one stood. */
   #replace (error: KafkaError): void {
-    this.#options.logger?.warn({ err: error, topic: this.#topic }, 'kafka: live reader replaced')
+    loggerOf(this.#options).warn({ err: error, topic: this.#topic }, 'kafka: live reader replaced')
     const [before, ended] = [this.#handle, this.#running]
     before.stop()
     const handle = this.#handle = this.#newHandle()
@@ -117,7 +118,7 @@ export class LiveReader {
     if (!this.#isCurrent(handle)) return
     handle.add(from)
     this.#stand(from)
-    this.#options.logger?.info({ topic: this.#topic, added }, 'kafka: reading what comes from now on')
+    loggerOf(this.#options).info({ topic: this.#topic, added }, 'kafka: reading what comes from now on')
     this.#settle.resolve()
   }
 
@@ -138,7 +139,7 @@ export class LiveReader {
     try {
       this.#onMessage(toMessage(message, () => {})) // nothing waits for it
     } catch (err) {
-      this.#options.logger?.error({ err, topic: this.#topic, partition: message.partition, offset: message.offset }, 'kafka: a listener has failed')
+      loggerOf(this.#options).error({ err, topic: this.#topic, partition: message.partition, offset: message.offset }, 'kafka: a listener has failed')
     }
   }
 
@@ -153,7 +154,7 @@ export class LiveReader {
   #stand (at: PartitionOffset[]): void { for (const { partition, offset } of at) this.#next.set(partition, offset) }
 
   #failed (error: unknown): void {
-    const { logger = noopLogger } = this.#options
+    const logger = loggerOf(this.#options)
     const err = KafkaError.from(error)
     logger[away.has(err.codeName) || !this.#isNews(err) ? 'debug' : 'warn']({ err, topic: this.#topic }, 'kafka: error while reading')
   }

@@ -1,3 +1,4 @@
+import { loggerOf } from './logger.js'
 import type { ClientOptions, ClientState, Statistics } from './types.js'
 
 /** Out of the group for longer than a rebalance takes: lost. */
@@ -28,7 +29,7 @@ export class Membership {
       this.#seenAt = performance.now()
     } else if (this.#isMember && performance.now() - this.#seenAt > lostAfterMs) {
       this.#isMember = false
-      this.#options.logger?.warn({}, 'kafka: no member of the group any more')
+      loggerOf(this.#options).warn({}, 'kafka: no member of the group any more')
       this.#options.onState?.({ type: 'lost' })
     }
   }

@@ -1,10 +1,12 @@
 import { KafkaError } from './errors.js'
+import { loggerOf } from './logger.js'
+import { fromPlugin, securityOf, withoutMeaning } from './plugin-options.js'
 import { aliases, topicProperties } from './properties.js'
 import type { ClientOptions } from './types.js'
 
 /** Not librdkafka's: read by this client, or given by the plugin for another one. */
 // Without events nobody hears of a fatal error or of a broker that is away, so they cannot be switched off.
-const ownOptions = new Set(['closeTimeoutMs', 'event_cb', 'log.queue', 'logger', 'onState', 'onStatistics', 'headers', 'serializers'])
+const ownOptions = new Set(['closeTimeoutMs', 'cumulativeCommits', 'event_cb', 'log.queue', 'logger', 'onState', 'onStatistics', 'headers', 'serializers'])
 
 type Properties = Record<string, unknown>
 
@@ -22,15 +24,15 @@ export interface Configuration { global: Properties, topic: Properties }
 
 /**
  * Sorts flat options (the plugin merges `producer` and `producerTopicConf`) into what the binding wants.
- * @throws KafkaError ERR__INVALID_ARG where no broker is named
+ * @throws KafkaError ERR__INVALID_ARG where no broker is named, or a value of 4.0.0 has no counterpart
  */
 export function configure (options: ClientOptions, defaults: Properties): Configuration {
-  const properties: Properties = { ...defaults }
+  const properties: Properties = { ...defaults, ...securityOf(options) }
   for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || ownOptions.has(name)) continue
-    const known = aliases[name] ?? name
-    properties[known] = known === 'metadata.broker.list' && Array.isArray(value) ? value.join(',') : value
+    if (value === undefined || value === null || ownOptions.has(name)) continue
+    Object.assign(properties, fromPlugin(name, value) ?? { [aliases[name] ?? name]: Array.isArray(value) ? value.join(',') : value })
   }
+  for (const line of withoutMeaning(options)) loggerOf(options).warn({}, `kafka: ${line}`)
   if (!properties['metadata.broker.list']) {
     throw new KafkaError('ERR__INVALID_ARG', 'No broker: set metadata.broker.list (or bootstrapBrokers)')
   }

@@ -18,6 +18,7 @@ interface Entry { offset: number, permits: number, state: 'in flight' | 'done' |
 export class Partition {
   readonly topic: string
   readonly partition: number
+  readonly #isCumulative: boolean
   paused = false
   isLeaving = false
   inFlight = 0
@@ -42,9 +43,11 @@ export class Partition {
   #hasHandedOut = false
   #stored: number | undefined
 
-  constructor (topic: string, partition: number) {
+  /** @param isCumulative whether a commit counts for what was handed out before it, as in Kafka */
+  constructor (topic: string, partition: number, isCumulative = false) {
     this.topic = topic
     this.partition = partition
+    this.#isCumulative = isCumulative
   }
 
   /** What it holds that is not handed out, as a part of what all partitions may hold. */
@@ -109,13 +112,20 @@ export class Partition {
     return Object.assign(next, { isFirst: true } as const)
   }
 
+  /** Whether something could be handed out, were there room. */
+  get hasFetched (): boolean {
+    return this.#fetched.length > 0
+  }
+
   /** Marks a message as committed. False where that offset is not in flight here. */
   commit (offset: number): boolean {
     const entry = this.#find(offset)
     if (!entry || entry.state === 'done') return false
     if (entry.state === 'in flight') this.#ended(entry)
     entry.state = 'done'
-    for (let first = this.#handedOut.peekFront(); first?.state === 'done'; first = this.#handedOut.peekFront()) {
+    const counts = (first: Entry) => first.state === 'done' || (this.#isCumulative && first.offset < offset)
+    for (let first = this.#handedOut.peekFront(); first && counts(first); first = this.#handedOut.peekFront()) {
+      if (first.state === 'in flight') this.#ended(first)
       this.#handedOut.shift()
       this.#watermark = first.offset + 1
     }

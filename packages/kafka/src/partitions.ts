@@ -21,11 +21,16 @@ const loadOf = (partitions: Partition[]) => sumOf(partitions, ({ load }) => load
 
 /** Partitions by their names, and the bounds of what is fetched and handed out over all of them. */
 export class Partitions {
+  readonly #isCumulative: boolean
   readonly #all = new Map<string, Partition>()
   /** The last one that was looked for. */
   #found: Partition | undefined
   /** Permits reserved for each partition, at most half of all together. */
   #reserved = reservedPermits
+
+  constructor (isCumulative = false) {
+    this.#isCumulative = isCumulative
+  }
 
   /** Those that are assigned, without those that are leaving. */
   get held (): Partition[] {
@@ -61,7 +66,7 @@ export class Partitions {
   }
 
   add ({ topic, partition }: At): void {
-    this.#all.set(nameOf({ topic, partition }), new Partition(topic, partition))
+    this.#all.set(nameOf({ topic, partition }), new Partition(topic, partition, this.#isCumulative))
     this.#changed()
   }
 

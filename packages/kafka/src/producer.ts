@@ -5,6 +5,7 @@ import { producerConfiguration, type Configuration } from './options.js'
 import { ProducerHandle } from './producer-handle.js'
 import { encodeHeaders, type EncodedHeaders } from './record.js'
 import { isRefusal, Refusals } from './refusals.js'
+import { loggerOf } from './logger.js'
 import type { ClientOptions, Delivery, OutgoingMessage } from './types.js'
 
 /** As many requests as librdkafka has under way to a broker (five, with idempotence), less the next one. */
@@ -118,7 +119,7 @@ export class Producer {
   #replace (error: KafkaError): void {
     if (this.#isClosed || this.#replacing !== undefined) return
     if (isRefusal(error)) this.#refusals.refused(cluster, error)
-    this.#options.logger?.warn({ err: error, afterMs: this.#pauseMs }, 'kafka: producer replaced')
+    loggerOf(this.#options).warn({ err: error, afterMs: this.#pauseMs }, 'kafka: producer replaced')
     this.#handle.stop()
     this.#rejectAll(error)
     this.#handle.free()

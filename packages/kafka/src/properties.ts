@@ -1,11 +1,7 @@
-/** The names in @fastify/kafka 4's README, and librdkafka's second names, so that a default and a given value are one property. */
+import { fromPlugin } from './plugin-options.js'
+
+/** librdkafka's second names, so that a default and a given value are one property. */
 export const aliases: Record<string, string> = {
-  bootstrapBrokers: 'metadata.broker.list',
-  clientId: 'client.id',
-  groupId: 'group.id',
-  maxWaitTime: 'fetch.wait.max.ms',
-  allowAutoTopicCreation: 'allow.auto.create.topics',
-  autocommit: 'enable.auto.commit',
   'bootstrap.servers': 'metadata.broker.list',
   'request.required.acks': 'acks',
   'delivery.timeout.ms': 'message.timeout.ms',
@@ -31,6 +27,7 @@ const secretProperties = [
 
 /** Replaces the secrets of a client's options in a text: some log lines repeat what the broker said. */
 export function redactor (options: Record<string, unknown>): (text: string) => string {
-  const secrets = secretProperties.map(name => options[name]).filter(secret => typeof secret === 'string' && secret !== '') as string[]
+  const all = { ...options, ...fromPlugin('sasl', options.sasl ?? {}), ...fromPlugin('tls', options.tls ?? options.ssl ?? {}) }
+  const secrets = secretProperties.map(name => all[name]).filter(secret => typeof secret === 'string' && secret !== '') as string[]
   return text => secrets.reduce((redacted, secret) => redacted.replaceAll(secret, '***'), text)
 }

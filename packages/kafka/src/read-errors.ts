@@ -1,6 +1,7 @@
 import type { KafkaError } from './errors.js'
-import { throttleRepeats, noopLogger } from './handle.js'
+import { throttleRepeats } from './handle.js'
 import type { ReadError } from './native-batch.js'
+import { loggerOf } from './logger.js'
 import type { ClientOptions } from './types.js'
 
 /** Of what an error is said; without a topic it is said of the whole handle. */
@@ -22,7 +23,8 @@ export class ReadErrors {
 
   /** A topic that is missing is looked for every `topic.metadata.refresh.interval.ms`. */
   report (error: KafkaError, { topic, partition, offset }: ErrorPlace): void {
-    const { logger = noopLogger, onState } = this.#options
+    const { onState } = this.#options
+    const logger = loggerOf(this.#options)
     if (!this.#isNews(error, topic)) logger.debug({ err: error, topic }, 'kafka: the same error while consuming')
     else if (error.codeName === 'ERR_UNKNOWN_TOPIC_OR_PART') logger.warn({ topic }, 'kafka: the topic does not exist yet')
     else logger.warn({ err: error, ...topic !== undefined && { topic, partition, offset } }, 'kafka: error while consuming')

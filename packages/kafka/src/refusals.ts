@@ -1,5 +1,6 @@
 import type { KafkaError } from './errors.js'
-import { throttleRepeats, noopLogger } from './handle.js'
+import { throttleRepeats } from './handle.js'
+import { loggerOf } from './logger.js'
 import type { ClientOptions } from './types.js'
 
 const refusals = new Set([
@@ -32,7 +33,7 @@ export class Refusals {
 
   /** Tells once more what is refused, unless it was told less than 10 s ago. */
   remind (): void {
-    const { logger = noopLogger } = this.#options
+    const logger = loggerOf(this.#options)
     for (const { error, name } of this.#refused.values()) if (this.#isNews(error, name)) logger.warn({ err: error, refused: name }, 'kafka: refused, a right is missing')
   }
 
@@ -43,7 +44,8 @@ export class Refusals {
   /** To be told of whatever went through. */
   allowed (...what: string[]): void {
     if (this.#refused.size === 0) return
-    const { logger = noopLogger, onState } = this.#options
+    const { onState } = this.#options
+    const logger = loggerOf(this.#options)
     if (what.filter(one => this.#refused.delete(one)).length === 0) return
     const [next] = this.#refused.values()
     if (next === undefined) logger.info({}, 'kafka: no longer refused')

@@ -1,9 +1,10 @@
 import { setTimeout } from 'node:timers/promises'
 import rdkafka from 'node-rdkafka'
 import { KafkaError } from './errors.js'
-import { withTimeout, connect, noopLogger } from './handle.js'
+import { withTimeout, connect } from './handle.js'
 import { configure } from './options.js'
 import { isRefusal } from './refusals.js'
+import { loggerOf } from './logger.js'
 import type { ClientOptions, Logger, TopicDeclaration } from './types.js'
 
 /** Both calls keep a thread of the pool busy while the broker is away, and a process that ends waits for it. */
@@ -22,7 +23,7 @@ const cannot = new Set([
  * broker has answered or `signal` is aborted, and never rejects. A missing right to create them is one line for each; it is
  * tried again, too, until somebody has given it or created them.
  */
-export async function provisionTopics (options: ClientOptions, topics: TopicDeclaration[], { logger = noopLogger, signal }: {
+export async function provisionTopics (options: ClientOptions, topics: TopicDeclaration[], { logger = loggerOf({}), signal }: {
   logger?: Logger
   signal?: AbortSignal
 } = {}): Promise<void> {

@@ -61,6 +61,8 @@ export interface Message extends StoredMessage {
  * - `unreadable`, `readable`: a batch that the client cannot read holds up its partition, or has not done so for 10 s
  * - `unhandled`: topics of which messages have been out for 10 s and none was ever committed, as a rule for lack of a
  *   listener; they hold up no other topic; none any more where the list is empty
+ * - `stalled`, `moving`: as many messages are out without a commit as may be, and none was committed for 10 s; or there is
+ *   movement again. Each message has to be committed, unless `cumulativeCommits` is set
  * - `broker-away`, `broker-back`: no broker, or one again, is connected
  * - `refused`, `allowed`: the broker answers and refuses to write, to read or to join the group, because a right is missing
  *   (at times again, for another reason); or nothing is refused any more
@@ -73,6 +75,8 @@ export type ClientState =
   | { type: 'unreadable', error: Error }
   | { type: 'readable' }
   | { type: 'unhandled', topics: string[] }
+  | { type: 'stalled', inFlight: number }
+  | { type: 'moving' }
   | { type: 'broker-away' }
   | { type: 'broker-back' }
   | { type: 'refused', error: Error }
@@ -104,6 +108,11 @@ export interface ClientOptions {
   onStatistics?: (statistics: Statistics) => void
   /** Producer only: put before the headers of every record. */
   headers?: Headers
+  /**
+   * Consumer only: whether a commit counts for all messages before it in its partition, as in Kafka itself, or for this
+   * one alone. Alone unless told otherwise: then handlers may end in any order, and nothing that is in flight is passed.
+   */
+  cumulativeCommits?: boolean
   /** How long `close` takes at most, in ms, of which up to 2000 are for leaving the group. 5000 unless told otherwise. */
   closeTimeoutMs?: number
   [property: string]: unknown

@@ -1,4 +1,4 @@
-import { noopLogger } from './handle.js'
+import { loggerOf } from './logger.js'
 import type { ClientOptions } from './types.js'
 
 /** A handler that takes longer for its first message is told of, too, until that is committed. */
@@ -16,7 +16,8 @@ export class UnhandledTopics {
   /** To be called every second with what they are. */
   check (topics: string[]): void {
     if (topics.join() === this.#told.join()) return
-    const { logger = noopLogger, onState } = this.#options
+    const { onState } = this.#options
+    const logger = loggerOf(this.#options)
     for (const topic of topics.filter(topic => !this.#told.includes(topic))) {
       logger.warn({ topic }, 'kafka: no message of this topic has been committed yet; does it have a listener?')
     }

@@ -122,7 +122,7 @@ test.skipIf(noOpenssl)('connection names a certificate, a key or its password th
 })
 
 test.each([
-  'group.id', 'groupId', 'acks', 'request.required.acks', 'enable.idempotence', 'enable.auto.commit', 'enable.auto.offset.store', 'isolation.level', 'auto.offset.reset', 'plugin.library.paths', 'dr_msg_cb'
+  'group.id', 'acks', 'request.required.acks', 'enable.idempotence', 'enable.auto.commit', 'enable.auto.offset.store', 'isolation.level', 'auto.offset.reset', 'plugin.library.paths', 'dr_msg_cb'
 ])('%s is refused in a properties file, because promises rest on it', name => {
   expect(messageOf({ ...brokers, KAFKA_PROPERTIES_FILE: file(`linger.ms=1\n${name}=topsecret`) })).toBe(`KAFKA_PROPERTIES_FILE, line 2: ${name} cannot be set here, the services set it`)
 })

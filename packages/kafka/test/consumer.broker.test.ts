@@ -314,6 +314,27 @@ test.concurrent('a backlog does not keep the event loop from its other work: at 
   expect(most).toBeLessThan(200)
 })
 
+test.concurrent.for([100, 1600])('a handler that commits every %ith message is told that it stands still, and goes on once it commits the others', async (every, { onTestFinished }) => {
+  const topic = newName('forgetful')
+  await fill(topic, 1600)
+  const { messages, consumer, states, lines } = await gather({ onTestFinished, topic }, ({ offset }, commit) => { if ((offset + 1) % every === 0) commit() })
+  await has(states, 'stalled')
+  expect(lines.filter(line => line.startsWith('kafka: no more messages are handed out'))).toHaveLength(1)
+  const out = messages.length
+  expect(out).toBeLessThan(300)
+  for (const message of [...messages]) await consumer.commit({ offsets: [message] })
+  await vi.waitFor(() => expect(messages.length).toBeGreaterThan(out), deadline)
+  await has(states, 'moving')
+})
+
+test.concurrent('with cumulativeCommits a commit counts for what was handed out before it', async ({ onTestFinished }) => {
+  const topic = newName('cumulative')
+  await fill(topic, 1600)
+  const { messages, group } = await gather({ onTestFinished, topic, options: { cumulativeCommits: true } }, ({ offset }, commit) => { if (offset % 100 === 99) commit() })
+  await vi.waitFor(() => expect(messages).toHaveLength(1600), deadline)
+  await vi.waitFor(async () => expect(await committed(group, topic)).toBe(1600), deadline)
+})
+
 test.concurrent('what is committed right before close is committed on the broker, and the next member starts behind it', async ({ onTestFinished }) => {
   const topic = newName('last')
   await fill(topic, 2)

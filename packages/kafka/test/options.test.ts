@@ -23,14 +23,104 @@ test('reports of the binding, which tutorials switch on, are off: send tells mor
   expect(global).toHaveProperty(['delivery.report.only.error'], true)
 })
 
-test('the names of the plugin\'s README mean the same as librdkafka\'s', () => {
-  const { global, autoCommit } = consumerConfiguration({
-    bootstrapBrokers: ['a:1', 'b:2'], clientId: 'me', groupId: 'us', maxWaitTime: 20, allowAutoTopicCreation: true, autocommit: true
+test('the options of @fastify/kafka 4.0.0 are librdkafka\'s by other names', () => {
+  const consumer = consumerConfiguration({
+    bootstrapBrokers: ['a:1', { host: 'b', port: 2 }],
+    clientId: 'me',
+    groupId: 'us',
+    maxWaitTime: 20,
+    minBytes: 1,
+    maxBytes: 2_000_000,
+    maxBytesPerPartition: 3,
+    allowAutoTopicCreation: true,
+    autocommit: 250,
+    sessionTimeout: 7000,
+    heartbeatInterval: 700,
+    rebalanceTimeout: 8000,
+    groupInstanceId: 'one',
+    isolationLevel: 0,
+    fallbackMode: 'fail',
+    timeout: 4000,
+    connectTimeout: 3000,
+    metadataMaxAge: 6000,
+    retryDelay: 50,
+    sasl: { mechanism: 'PLAIN', username: 'me', password: 'p' },
+    tls: { ca: ['A', Buffer.from('B')], cert: 'C', key: 'K', passphrase: 'P', rejectUnauthorized: false }
   })
-  expect(global).toMatchObject({
-    'metadata.broker.list': 'a:1,b:2', 'client.id': 'me', 'group.id': 'us', 'fetch.wait.max.ms': 20, 'allow.auto.create.topics': true
+  expect(consumer).toMatchObject({
+    autoCommit: true,
+    topic: { 'auto.offset.reset': 'error' },
+    global: {
+      'metadata.broker.list': 'a:1,b:2',
+      'client.id': 'me',
+      'group.id': 'us',
+      'fetch.wait.max.ms': 20,
+      'fetch.min.bytes': 1,
+      'fetch.max.bytes': 2_000_000,
+      'max.partition.fetch.bytes': 3,
+      'allow.auto.create.topics': true,
+      'auto.commit.interval.ms': 250,
+      'session.timeout.ms': 7000,
+      'heartbeat.interval.ms': 700,
+      'max.poll.interval.ms': 8000,
+      'group.instance.id': 'one',
+      'isolation.level': 'read_uncommitted',
+      'socket.timeout.ms': 4000,
+      'socket.connection.setup.timeout.ms': 3000,
+      'topic.metadata.refresh.interval.ms': 6000,
+      'retry.backoff.ms': 50,
+      'security.protocol': 'sasl_ssl',
+      'sasl.mechanism': 'PLAIN',
+      'sasl.username': 'me',
+      'sasl.password': 'p',
+      'ssl.ca.pem': 'A\nB',
+      'ssl.certificate.pem': 'C',
+      'ssl.key.pem': 'K',
+      'ssl.key.password': 'P',
+      'enable.ssl.certificate.verification': false
+    }
   })
-  expect(autoCommit).toBe(true)
+  const producer = producerConfiguration({ bootstrapBrokers: 'a:1', idempotent: true, compression: 'lz4', retries: true, maxInflights: 4, acks: -1, sasl: null, tls: undefined })
+  expect(producer.global).toMatchObject({ 'enable.idempotence': true, 'compression.type': 'lz4', retries: 2_147_483_647, 'max.in.flight': 4 })
+  expect(producer.global).not.toHaveProperty(['security.protocol'])
+})
+
+test('what librdkafka knows wins over what 4.0.0\'s options imply', () => {
+  expect(consumerConfiguration({ bootstrapBrokers: ['a:1'], groupId: 'us', tls: {}, 'security.protocol': 'plaintext' }).global).toMatchObject({ 'security.protocol': 'plaintext' })
+  expect(consumerConfiguration({ bootstrapBrokers: ['a:1'], groupId: 'us', autocommit: false }).autoCommit).toBe(false)
+})
+
+test('an option of 4.0.0 that means nothing here is a warning that says what does, and the client starts', () => {
+  const lines: string[] = []
+  const warn = (_details: object, text: string) => { lines.push(text) }
+  const { global } = consumerConfiguration({
+    bootstrapBrokers: ['a:1'], groupId: 'us', highWaterMark: 5, strict: true, tls: { servername: 'x' }, logger: { debug () {}, info () {}, warn, error: warn }
+  })
+  expect(lines).toEqual([
+    'kafka: the option highWaterMark has no meaning: set queued.min.messages',
+    'kafka: the option strict has no meaning: librdkafka always is',
+    'kafka: the option tls.servername has no meaning: set one of librdkafka\'s properties ssl.*'
+  ])
+  expect(global).not.toHaveProperty('highWaterMark')
+})
+
+test('without a logger it is a warning of the process, once', async () => {
+  const warnings: Error[] = []
+  const note = (warning: Error) => { warnings.push(warning) }
+  process.on('warning', note)
+  for (let round = 0; round < 3; round++) consumerConfiguration({ bootstrapBrokers: ['a:1'], groupId: 'us', ownerId: 5 })
+  vi.useRealTimers()
+  await new Promise(resolve => setImmediate(resolve))
+  process.off('warning', note)
+  expect(warnings).toEqual([expect.objectContaining({ name: 'KafkaWarning', message: 'kafka: the option ownerId has no meaning: nothing reads it' })])
+})
+
+test.each([
+  ['sasl', { mechanism: 'PLAIN', password: () => 'p' }, /^sasl: librdkafka takes no function for sasl\.password$/],
+  ['retryDelay', () => 5, /^retryDelay: librdkafka takes no function for retry\.backoff\.ms$/],
+  ['partitioner', () => 0, /^partitioner: librdkafka takes no function for partitioner$/]
+])('a function where librdkafka wants a value is refused: %s', (name, value, text) => {
+  expect(() => new Producer({ bootstrapBrokers: ['a:1'], [name]: value })).toThrow(expect.objectContaining({ codeName: 'ERR__INVALID_ARG', message: expect.stringMatching(text) }))
 })
 
 test('only what was committed by a handler is committed, whatever enable.auto.commit says', () => {
@@ -91,4 +181,5 @@ test('a secret of the options is replaced in a text that repeats it, such as a b
   const secrets = { 'sasl.password': 'p@ss', 'ssl.key.password': 'key-secret', 'sasl.oauthbearer.client.secret': 'client-secret', 'ssl.keystore.password': '' }
   const redact = redactor({ ...secrets, 'sasl.username': 'me' })
   expect(redact('me: p@ss, key-secret, client-secret')).toBe('me: ***, ***, ***')
+  expect(redactor({ sasl: { password: 'p@ss' }, tls: { passphrase: 'key-secret' } })('p@ss, key-secret')).toBe('***, ***')
 })

@@ -1,0 +1,117 @@
+import { KafkaError } from './errors.js'
+
+// The options of @fastify/kafka 4.0.0, which are those of @platformatic/kafka 1, in librdkafka's terms.
+// Source: the README, types and examples of 4.0.0; clients/*/types.d.ts and network/connection.d.ts of 1.35.
+
+type Properties = Record<string, unknown>
+type Given = Record<string, unknown>
+
+const renamed: Record<string, string> = {
+  clientId: 'client.id',
+  groupId: 'group.id',
+  allowAutoTopicCreation: 'allow.auto.create.topics',
+  autocreateTopics: 'allow.auto.create.topics',
+  timeout: 'socket.timeout.ms',
+  requestTimeout: 'socket.timeout.ms',
+  connectTimeout: 'socket.connection.setup.timeout.ms',
+  maxInflights: 'max.in.flight',
+  retryDelay: 'retry.backoff.ms',
+  metadataMaxAge: 'topic.metadata.refresh.interval.ms',
+  sessionTimeout: 'session.timeout.ms',
+  heartbeatInterval: 'heartbeat.interval.ms',
+  rebalanceTimeout: 'max.poll.interval.ms',
+  groupProtocol: 'group.protocol',
+  groupInstanceId: 'group.instance.id',
+  groupRemoteAssignor: 'group.remote.assignor',
+  minBytes: 'fetch.min.bytes',
+  maxBytes: 'fetch.max.bytes',
+  maxBytesPerPartition: 'max.partition.fetch.bytes',
+  maxWaitTime: 'fetch.wait.max.ms',
+  idempotent: 'enable.idempotence',
+  compression: 'compression.type'
+}
+
+/** What librdkafka has nothing for, and what to do instead. */
+const withoutCounterpart: Record<string, string> = {
+  beforeDeserialization: 'a listener gets bytes',
+  beforeSerialization: 'push strings or bytes',
+  context: 'nothing reads it',
+  deserializers: 'a listener gets bytes',
+  handleBackPressure: 'at most 250 messages are handed out without a commit',
+  highWaterMark: 'set queued.min.messages',
+  metrics: 'set onStatistics',
+  mode: 'set auto.offset.reset, which decides where the group has committed nothing',
+  offsets: 'a group starts where it has committed',
+  onCorruptedMessage: 'set check.crcs; what cannot be read is told as the state "unreadable"',
+  ownerId: 'nothing reads it',
+  partitionAssigner: 'set partition.assignment.strategy',
+  protocols: 'set partition.assignment.strategy',
+  registry: 'encode and decode in the application',
+  repeatOnStaleMetadata: 'librdkafka always does',
+  streamContext: 'nothing reads it',
+  strict: 'librdkafka always is',
+  tlsServerName: 'the name of the broker is sent, and checked where ssl.endpoint.identification.algorithm is https',
+  transactionalId: 'there are no transactions'
+}
+
+const isolationLevels = ['read_uncommitted', 'read_committed']
+const ofTls: Record<string, string> = { ca: 'ssl.ca.pem', cert: 'ssl.certificate.pem', key: 'ssl.key.pem', passphrase: 'ssl.key.password', ciphers: 'ssl.cipher.suites' }
+
+/** Those whose value changes, too. */
+const converted: Record<string, (value: never) => Properties> = {
+  bootstrapBrokers: (brokers: Array<string | { host: string, port: number }> | string) => ({
+    'metadata.broker.list': [brokers].flat().map(broker => typeof broker === 'string' ? broker : `${broker.host}:${broker.port}`).join(',')
+  }),
+  autocommit: (value: boolean | number) => ({
+    'enable.auto.commit': value !== false, ...typeof value === 'number' && { 'auto.commit.interval.ms': value }
+  }),
+  partitioner: (name: unknown) => ({ partitioner: name }),
+  retries: (value: boolean | number) => ({ retries: value === true ? 2_147_483_647 : Number(value) }),
+  fallbackMode: (mode: string) => ({ 'auto.offset.reset': mode === 'fail' ? 'error' : mode }),
+  isolationLevel: (level: number | string) => ({ 'isolation.level': isolationLevels[Number(level)] ?? level }),
+  sasl: ({ mechanism, username, password }: Given) => Object.fromEntries(Object.entries({
+    'sasl.mechanism': mechanism, 'sasl.username': username, 'sasl.password': password
+  }).filter(([, value]) => value !== undefined)),
+  tls: fromTls,
+  ssl: fromTls
+}
+
+function fromTls (options: Given): Properties {
+  const known = Object.entries(ofTls).filter(([name]) => options[name] !== undefined)
+  return {
+    ...Object.fromEntries(known.map(([name, property]) => [property, [options[name]].flat().map(String).join('\n')])),
+    ...options.rejectUnauthorized === false && { 'enable.ssl.certificate.verification': false },
+    ...options.checkServerIdentity !== undefined && { 'ssl.endpoint.identification.algorithm': 'none' }
+  }
+}
+
+/**
+ * An option of 4.0.0 as librdkafka's properties; nothing where it has none; undefined where it is no option of 4.0.0.
+ *
+ * @throws KafkaError ERR__INVALID_ARG where a function or an object stands for a value that librdkafka wants now
+ */
+export function fromPlugin (name: string, value: unknown): Properties | undefined {
+  const properties = name in converted ? converted[name]?.(value as never) : name in renamed ? { [renamed[name] as string]: value } : undefined
+  if (properties === undefined) return name in withoutCounterpart ? {} : undefined
+  for (const [property, found] of Object.entries(properties)) {
+    if (typeof found === 'function' || (typeof found === 'object' && found !== null)) throw new KafkaError('ERR__INVALID_ARG', `${name}: librdkafka takes no ${typeof found} for ${property}`)
+  }
+  return properties
+}
+
+/** How a connection is secured where only 4.0.0's options say so. */
+export function securityOf ({ sasl, tls, ssl }: Given): Properties {
+  const isTls = Boolean(tls ?? ssl)
+  return sasl || isTls ? { 'security.protocol': `${sasl ? 'sasl_' : ''}${isTls ? 'ssl' : 'plaintext'}` } : {}
+}
+
+/** What to say of options of 4.0.0 that mean nothing here: a line for each. */
+export function withoutMeaning (options: Given): string[] {
+  const tls = Object.keys((options.tls ?? options.ssl ?? {}) as Given).filter(name => !(name in ofTls) && !['rejectUnauthorized', 'checkServerIdentity'].includes(name))
+  const sasl = Object.keys((options.sasl ?? {}) as Given).filter(name => !['mechanism', 'username', 'password'].includes(name))
+  return [
+    ...Object.entries(withoutCounterpart).filter(([name]) => options[name] !== undefined).map(([name, instead]) => `the option ${name} has no meaning: ${instead}`),
+    ...tls.map(name => `the option tls.${name} has no meaning: set one of librdkafka's properties ssl.*`),
+    ...sasl.map(name => `the option sasl.${name} has no meaning: set one of librdkafka's properties sasl.*`)
+  ]
+}

@@ -1,0 +1,30 @@
+import { loggerOf } from './logger.js'
+import type { ClientOptions } from './types.js'
+
+/** How many messages are out without a commit, how often that has changed until now, and whether more could be handed out. */
+export interface Flow { inFlight: number, moves: number, isHeldUp: boolean }
+
+/** In statistics, one a second. */
+const stalledAfter = 10
+
+/** Tells where nothing more is handed out because nothing is committed. */
+export class Stall {
+  readonly #options: ClientOptions
+  #moves = 0
+  #standingFor = 0
+
+  constructor (options: ClientOptions) {
+    this.#options = options
+  }
+
+  /** To be called every second. */
+  check ({ inFlight, moves, isHeldUp }: Flow): void {
+    const isStanding = isHeldUp && inFlight > 0 && moves === this.#moves
+    if (!isStanding && this.#standingFor >= stalledAfter) this.#options.onState?.({ type: 'moving' })
+    this.#standingFor = isStanding ? this.#standingFor + 1 : 0
+    this.#moves = moves
+    if (this.#standingFor !== stalledAfter) return
+    loggerOf(this.#options).warn({ inFlight }, 'kafka: no more messages are handed out: those that are out have not been committed for 10 s, each of them has to be')
+    this.#options.onState?.({ type: 'stalled', inFlight })
+  }
+}
