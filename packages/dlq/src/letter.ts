@@ -86,14 +86,14 @@ export function readLetter (record: StoredMessage, topic: string): Letter | Fore
  *
  * @param groups the consumer groups that it is meant for; without, all of them
  */
-export function originalMessage ({ origin, headers, record, firstTime }: Letter, groups: string[] | undefined): OutgoingMessage {
+export function originalMessage ({ origin, headers, record, firstTime }: Letter, groups: string[] | undefined): OutgoingMessage & { headers: Array<Record<string, string | Buffer>> } {
   return {
     topic: origin.topic,
     key: record.key,
     value: record.value,
     headers: [
       // Bytes: the producer refuses those that it could not carry unchanged.
-      ...headers as unknown as NonNullable<OutgoingMessage['headers']>,
+      ...headers,
       ...(firstTime < 0 ? [] : [{ [firstTimestampHeader]: String(firstTime) }]),
       ...(groups === undefined ? [] : [{ [replayGroupsHeader]: JSON.stringify(groups) }])
     ]

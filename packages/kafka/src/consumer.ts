@@ -21,7 +21,7 @@ export class Consumer {
   readonly #readRights: ReadRights
   #handle: ConsumerHandle
   #topics: string[] = []
-  #stream: MessageStream | undefined
+  readonly #streams = new Set<MessageStream>()
   #isClosed = false
   #hasFailed = false
 
@@ -41,15 +41,14 @@ export class Consumer {
 
   /**
    * Joins the group and starts handing out messages: from the group's committed offset, from the earliest where there
-   * is none. A closed consumer hands out nothing. Rejects with a KafkaError where librdkafka refuses a setting.
+   * is none. A closed consumer hands out nothing. Several streams share the messages: each goes to one of them. Rejects with a KafkaError where librdkafka refuses a setting.
    */
   async consume ({ topics }: { topics: string[] }): Promise<MessageStream> {
     await this.#handle.opened
-    await this.#stream?.close()
-    const stream = new MessageStream(() => this.#handle.take())
+    const stream = new MessageStream(() => this.#handle.take(), () => { this.#streams.delete(stream) })
     if (this.#isClosed) await stream.close()
     if (this.#isClosed) return stream
-    this.#stream = stream
+    this.#streams.add(stream)
     this.#topics = topics
     this.#handle.subscribe(topics)
     return stream
@@ -61,14 +60,19 @@ export class Consumer {
    */
   async commit ({ offsets }: { offsets: Offset[] }): Promise<void> {
     for (const { topic, partition, offset } of offsets) this.#handle.commit(topic, partition, Number(offset))
-    this.#stream?.wake()
+    this.#wake()
+  }
+
+  /** The newest first: a batch beside the flow gets what it asks for. */
+  #wake (): void {
+    for (const stream of [...this.#streams].reverse()) stream.wake()
   }
 
   /** Waits for messages in flight for at most 3 s, commits and leaves the group: 5 s at most, whatever the broker does. */
   async close (): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await this.#stream?.close()
+    for (const stream of this.#streams) await stream.close()
     await this.#handle.close()
   }
 
@@ -83,7 +87,7 @@ export class Consumer {
         this.#readRights.check(statistics)
       },
       failed: (error, place) => this.#readRights.report(error, place.topic) || this.#readErrors.report(error, place),
-      found: () => this.#stream?.wake(),
+      found: () => this.#wake(),
       fatal: error => this.#fail(error),
       brokersLost: error => this.#replace(error)
     })
@@ -103,6 +107,6 @@ export class Consumer {
     if (this.#isClosed || this.#hasFailed) return
     this.#hasFailed = true
     this.#options.onState?.({ type: 'fatal', error })
-    this.#stream?.fail(error)
+    for (const stream of this.#streams) stream.fail(error)
   }
 }

@@ -10,7 +10,7 @@ export { LiveReader } from './live-reader.js'
 export { Producer } from './producer.js'
 export { TopicReader } from './reader.js'
 export { provisionTopics } from './topics.js'
-export type { ClientOptions, ClientState, Delivery, Headers, Logger, Message, OutgoingMessage, Statistics, StoredMessage, TopicDeclaration } from './types.js'
+export type { ClientOptions, ClientState, Delivery, Headers, HeadersToSend, Logger, Message, OutgoingMessage, Statistics, StoredMessage, TopicDeclaration } from './types.js'
 
 /** The plugin hands these to its producer. Here a record's key and value are turned into bytes by `send` itself. */
 export const stringSerializers = {}

@@ -1,3 +1,4 @@
+import { isAnyArrayBuffer } from 'node:util/types'
 import { KafkaError } from './errors.js'
 import type { EncodedHeaders } from './record.js'
 import type { OutgoingMessage } from './types.js'
@@ -33,7 +34,7 @@ export class PackedRecords {
   }
 
   /**
-   * Adds one; text as UTF-8, buffers as they are, nothing as null, anything else as JSON.
+   * Adds one; text as UTF-8, bytes as they are, nothing as null, anything else as JSON.
    * @param id what the acknowledgement will name it by
    * @throws KafkaError ERR__INVALID_ARG for what has no JSON form, or a partition that is no number of one; it is not added then
    */
@@ -65,7 +66,7 @@ export class PackedRecords {
   /** Appends bytes; returns how many, -1 for null. */
   #write (value: unknown): number {
     if (value === undefined || value === null) return -1
-    const text = typeof value === 'string' || value instanceof Uint8Array ? value : JSON.stringify(value) as string | undefined
+    const text = typeof value === 'string' || value instanceof Uint8Array ? value : toBytes(value) ?? JSON.stringify(value) as string | undefined
     if (text === undefined) throw new KafkaError('ERR__INVALID_ARG', 'A value has no JSON form')
     if (text.length > largestBytes) throw new KafkaError('ERR_MSG_SIZE_TOO_LARGE', 'Broker: Message size too large')
     this.#growBytes(typeof text === 'string' ? text.length * 3 : text.byteLength) // no code unit takes more than 3 bytes
@@ -92,6 +93,11 @@ export class PackedRecords {
     fields.set(this.fields)
     this.fields = fields
   }
+}
+
+function toBytes (value: unknown): Uint8Array | undefined {
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  return isAnyArrayBuffer(value) ? new Uint8Array(value) : undefined
 }
 
 /** -1 where the partitioner chooses. */

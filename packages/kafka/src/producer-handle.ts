@@ -6,7 +6,7 @@ import { attachable, NativeHandle } from './native.js'
 import type { Configuration } from './options.js'
 import { PackedRecords } from './packed-records.js'
 import type { EncodedHeaders } from './record.js'
-import type { ClientOptions, Delivery, Headers, Statistics } from './types.js'
+import type { ClientOptions, Delivery, HeadersToSend, Statistics } from './types.js'
 
 /** What a handle tells of itself and of its messages, and what it asks. */
 interface Listener {
@@ -22,7 +22,7 @@ interface Listener {
   /** Every second. */
   statistics: (statistics: Statistics) => void
   /** @throws KafkaError for headers that are refused */
-  headersOf: (headers: Headers | undefined) => EncodedHeaders | undefined
+  headersOf: (headers: HeadersToSend | undefined) => EncodedHeaders | undefined
   isUnresponsive: () => boolean
   isClosed: () => boolean
 }

@@ -105,7 +105,7 @@ export class Producer {
       settled: () => this.#waiting.wake(),
       fatal: error => { if (handle === this.#handle) this.#replace(error) },
       statistics: ({ eos }) => { if (eos?.idemp_state === 'Assigned') this.#refusals.allowed(cluster) },
-      headersOf: headers => headers === undefined ? this.#headers : encodeHeaders([...this.#options.headers ?? [], ...headers]),
+      headersOf: headers => headers === undefined ? this.#headers : encodeHeaders(this.#options.headers, headers),
       isUnresponsive: () => this.#inFlight.isUnanswered(),
       isClosed: () => this.#isClosed
     })

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { KafkaError } from './errors.js'
 import type { ReadMessage } from './native-batch.js'
-import type { Headers, Message } from './types.js'
+import type { HeadersToSend, Message } from './types.js'
 
 /** Headers as `PackedRecords` takes them. */
 export interface EncodedHeaders {
@@ -12,20 +12,30 @@ export interface EncodedHeaders {
 }
 
 /**
- * The headers of a record, undefined for none.
- * @throws KafkaError ERR__INVALID_ARG for a value that is not text, which is what every client can read
+ * The headers of a record, one list after the other; undefined for none.
+ * @throws KafkaError ERR__INVALID_ARG for what is no list of headers, or a name or value that is not text, which is what every client can read
  */
-export function encodeHeaders (headers: Headers = []): EncodedHeaders | undefined {
-  const entries = headers.flatMap(header => Object.entries<unknown>(header))
+export function encodeHeaders (...all: Array<HeadersToSend | undefined>): EncodedHeaders | undefined {
+  const entries = all.flatMap(toEntries)
   if (entries.length === 0) return undefined
-  const parts = entries.flatMap(([name, value]) => {
-    const text = Buffer.isBuffer(value) && isUtf8(value) ? value.toString() : value
-    if (typeof text !== 'string' || text.includes('\0') || name.includes('\0')) {
-      throw new KafkaError('ERR__INVALID_ARG', `Header ${JSON.stringify(name)} is not text without NUL characters`)
+  const parts = entries.flat().map(part => {
+    const text = part instanceof Uint8Array && isUtf8(part) ? Buffer.from(part).toString() : part
+    if (typeof text !== 'string' || text.includes('\0')) {
+      throw new KafkaError('ERR__INVALID_ARG', `Headers are text without NUL characters: one has ${JSON.stringify(part)}`)
     }
-    return [Buffer.from(name), Buffer.from(text)]
+    return Buffer.from(text)
   })
   return { lengths: parts.map(({ length }) => length), bytes: Buffer.concat(parts) }
+}
+
+/** @throws KafkaError ERR__INVALID_ARG */
+function toEntries (headers: unknown): Array<[unknown, unknown]> {
+  if (headers === undefined || headers === null) return []
+  if (headers instanceof Map) return [...headers]
+  if (Array.isArray(headers) && headers.every(one => typeof one === 'object' && !Array.isArray(one))) return headers.flatMap(toEntries)
+  const prototype = typeof headers === 'object' ? Object.getPrototypeOf(headers) : undefined
+  if (prototype === null || prototype === Object.prototype) return Object.entries(headers as object)
+  throw new KafkaError('ERR__INVALID_ARG', 'Headers are a plain object, a Map, or an array of these')
 }
 
 /** A record as the listeners get it. */

@@ -9,14 +9,16 @@ type Result = IteratorResult<Message, undefined>
 /** The async iteration through which the plugin takes messages. Ends with `close()`, or with an error given to `fail`. */
 export class MessageStream implements AsyncIterableIterator<Message, undefined> {
   readonly #take: () => Message | undefined
+  readonly #onClose: () => void
   #waiting: Array<() => void> = []
   #isClosed = false
   #error: Error | undefined
   #last: Message | undefined
   #handedOut = 0
 
-  constructor (take: () => Message | undefined) {
+  constructor (take: () => Message | undefined, onClose: () => void) {
     this.#take = take
+    this.#onClose = onClose
   }
 
   [Symbol.asyncIterator] (): this {
@@ -51,6 +53,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined> 
   async close (): Promise<void> {
     this.#isClosed = true
     this.#error = undefined
+    this.#onClose()
     this.wake()
   }
 

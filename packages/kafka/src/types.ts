@@ -8,19 +8,23 @@ export interface Logger {
   error (details: object, text: string): void
 }
 
-/** Header values are text: the binding writes them as UTF-8. */
+/** Headers in their order, of which several may have one name. */
 export type Headers = Array<Record<string, string>>
+
+type HeaderMap = Record<string, string | Uint8Array> | Map<string | Uint8Array, string | Uint8Array>
+/** Headers as `send` takes them, in their order. Names and values are text, as UTF-8 where they are bytes. */
+export type HeadersToSend = HeaderMap | HeaderMap[]
 
 /** A record as `Producer.send` takes it. */
 export interface OutgoingMessage {
   topic: string
-  /** A string is written as UTF-8, a buffer as it is, null and undefined as no key. */
-  key?: string | Buffer | null | undefined
-  /** A string is written as UTF-8, a buffer as it is, null and undefined as a null value; anything else as JSON. */
+  /** A string is written as UTF-8, bytes (`Buffer`, `ArrayBuffer`, any view) as they are, null and undefined as no key. */
+  key?: string | ArrayBufferView | ArrayBuffer | null | undefined
+  /** A string is written as UTF-8, bytes as they are, null and undefined as a null value; anything else as JSON. */
   value?: unknown
   /** Without it the partitioner chooses by key, as Java's default partitioner does. */
   partition?: number | undefined
-  headers?: Headers | undefined
+  headers?: HeadersToSend | undefined
 }
 
 /** Where the broker stored a record. */
@@ -107,7 +111,7 @@ export interface ClientOptions {
   /** Called on the event loop, once a second (`statistics.interval.ms`). */
   onStatistics?: (statistics: Statistics) => void
   /** Producer only: put before the headers of every record. */
-  headers?: Headers
+  headers?: HeadersToSend
   /**
    * Consumer only: whether a commit counts for all messages before it in its partition, as in Kafka itself, or for this
    * one alone. Alone unless told otherwise: then handlers may end in any order, and nothing that is in flight is passed.

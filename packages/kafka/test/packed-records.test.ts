@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { PackedRecords } from '../dist/packed-records.js'
 import { encodeHeaders } from '../dist/record.js'
+import type { HeadersToSend } from '../dist/types.js'
 import { InFlight, type Pending } from '../dist/in-flight.js'
 
 /** The fields of what was added, and its bytes. */
@@ -62,3 +63,34 @@ test('a value that no broker takes is refused before it is copied', () => {
   expect(() => records.add(0, 1, { topic: 't', value: Buffer.allocUnsafeSlow(1_000_000_001) }, undefined)).toThrow(expect.objectContaining({ codeName: 'ERR_MSG_SIZE_TOO_LARGE' }))
   expect(records.count).toBe(0)
 })
+
+test('headers are a plain object, a Map, or an array of these, in their order', () => {
+  const expected = encodeHeaders([{ a: '1' }, { b: '2' }])
+  expect(expected).toEqual({ lengths: [1, 1, 1, 1], bytes: Buffer.from('a1b2') })
+  const forms = [{ a: '1', b: '2' }, new Map([['a', '1'], ['b', '2']]), [new Map([['a', '1']]), { b: Buffer.from('2') }], [Object.assign(Object.create(null), { a: '1', b: '2' })], new Map([[Buffer.from('a'), '1'], [Buffer.from('b'), '2']])]
+  for (const headers of forms) expect(encodeHeaders(headers as HeadersToSend)).toEqual(expected)
+  for (const none of [undefined, null, [], {}, new Map()]) expect(encodeHeaders(none as HeadersToSend)).toBeUndefined()
+})
+
+test.each([
+  ['text', 'a=1'], ['a number', 5], ['a set', new Set(['a'])], ['a date', new Date(0)], ['an array of text', ['a']], ['pairs', [['a', '1']]],
+  ['a value that is a number', { a: 1 }], ['a value that is null', { a: null }], ['bytes that are not text', { a: Buffer.from([255]) }], ['a name with NUL', { 'a\0': 'b' }]
+])('headers that are %s are refused', (_what, headers) => {
+  expect(() => encodeHeaders(headers as HeadersToSend)).toThrow(expect.objectContaining({ codeName: 'ERR__INVALID_ARG', message: expect.stringMatching(/^Headers are /) }))
+})
+
+test.each([
+  ['an ArrayBuffer', Uint8Array.of(1, 2, 3).buffer], ['a DataView', new DataView(Uint8Array.of(9, 1, 2, 3).buffer, 1)], ['a view of another type', Uint16Array.of(0x0201, 3)], ['a SharedArrayBuffer', shared(1, 2, 3)]
+])('%s is bytes', (_what, value) => {
+  const records = new PackedRecords()
+  records.add(0, 1, { topic: 't', key: value as ArrayBuffer, value }, undefined)
+  const length = value.byteLength
+  expect([...records.fields.subarray(3, 5)]).toEqual([length, length])
+  expect([...records.bytes.subarray(0, 3)]).toEqual([1, 2, 3])
+})
+
+function shared (...bytes: number[]): SharedArrayBuffer {
+  const buffer = new SharedArrayBuffer(bytes.length)
+  new Uint8Array(buffer).set(bytes)
+  return buffer
+}

@@ -82,6 +82,27 @@ test('batch mode answers, and commits nothing', async () => {
   expect(await committed(group, topic)).toBeLessThan(0)
 })
 
+test('batch mode beside the flow does not end it', async () => {
+  const topic = newName('beside')
+  const app = await newApp(newName('group'))
+  let heard = 0
+  app.kafka.subscribe(topic)
+  app.kafka.on(topic, (_message, commit) => { heard++; commit() })
+  app.kafka.consume()
+  const push = () => app.kafka.push({ topic, payload: 'v', partition: 0 })
+  await push()
+  await vi.waitFor(() => expect(heard).toBe(1), deadline)
+  let batch: unknown[] = []
+  app.kafka.consume(1, (_error, messages) => { batch = messages })
+  await vi.waitFor(async () => {
+    await push()
+    expect(batch).toHaveLength(1)
+  }, deadline)
+  const before = heard
+  await push()
+  await vi.waitFor(() => expect(heard).toBeGreaterThan(before), deadline)
+})
+
 test('a topic that is subscribed and has no listener is named in the state, and stops no other topic', async () => {
   const [topic, unheard] = [newName('heard'), newName('unheard')]
   const states: ClientState[] = []

@@ -1,10 +1,11 @@
 import Fastify from 'fastify'
 import { Registry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Message, OutgoingMessage } from '@pair/kafka'
+import type { Message } from '@pair/kafka'
 import { encodeHeaders } from '../../kafka/dist/record.js'
 import { userRegister, userRegisterExample as example } from '@pair/shared-topics'
 import { permanent, transient, type Handle, type RetryPolicy } from '@pair/service'
+import type { DeadLetter } from '../dist/messages/dead-letters.js'
 import { MessageProcessor } from '../dist/messages/processor.js'
 import { MessageMetrics } from '../dist/messages/metrics.js'
 
@@ -32,7 +33,7 @@ function message (overrides: Partial<Omit<Message, 'value'>> & { value?: unknown
   }
 }
 
-function pathOf (handle: Handle<typeof example.data>, sendDeadLetter = vi.fn(async (_letter: OutgoingMessage) => { steps.push('dead letter acknowledged') }), retry: RetryPolicy = {}) {
+function pathOf (handle: Handle<typeof example.data>, sendDeadLetter = vi.fn(async (_letter: DeadLetter) => { steps.push('dead letter acknowledged') }), retry: RetryPolicy = {}) {
   const metrics = new MessageMetrics(new Registry(), 'profile-service').of(userRegister.name)
   const path = new MessageProcessor({ consumer: { topic: userRegister, handle, retry }, group: 'profile-service', sendDeadLetter, metrics, log })
   const take = (taken: Message) => path.listener(taken, () => steps.push('commit'))
@@ -347,8 +348,8 @@ test('the error in a dead letter quotes nothing of the message', async () => {
 })
 
 test('a dead letter that the broker refuses goes without its headers, then without its value, and the partition goes on', async () => {
-  const letters: OutgoingMessage[] = []
-  const { take } = pathOf(async () => {}, vi.fn(async (letter: OutgoingMessage) => {
+  const letters: DeadLetter[] = []
+  const { take } = pathOf(async () => {}, vi.fn(async (letter: DeadLetter) => {
     letters.push(letter)
     if (letter.value !== null) throw Object.assign(new Error('too large'), { code: 10, retriable: false })
   }))
@@ -372,7 +373,7 @@ test.each([
 ])('an error with %s does not hold up its partition: the letter and the log say it in text that every header takes', async (_what, error, said) => {
   const warn = vi.spyOn(log, 'warn')
   // The client's own check of headers, which refuses what would not arrive as it is.
-  const send = vi.fn(async ({ headers }: OutgoingMessage) => { encodeHeaders(headers) })
+  const send = vi.fn(async ({ headers }: DeadLetter) => { encodeHeaders(headers) })
   const { take } = pathOf(async () => { throw error }, send)
   take(message())
   await vi.advanceTimersByTimeAsync(10_000)

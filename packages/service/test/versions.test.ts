@@ -1,4 +1,5 @@
 import { Registry } from 'prom-client'
+import type { DeadLetter } from '../dist/messages/dead-letters.js'
 import { MessageMetrics } from '../dist/messages/metrics.js'
 import Fastify from 'fastify'
 import { randomUUID } from 'node:crypto'
@@ -31,7 +32,7 @@ function written<Schema extends TSchema> (topic: Topic<Schema>, data: Static<Sch
 /** A service that reads one version of a topic. What it does with each message: the data it handles, or the dead letter it sends. */
 function reader<Schema extends TSchema> (topic: Topic<Schema>, handle = (_data: Static<Schema>) => {}) {
   const handled: unknown[] = []
-  const letters: OutgoingMessage[] = []
+  const letters: DeadLetter[] = []
   const path = new MessageProcessor({
     consumer: { topic, handle: async ({ data }) => { handled.push(data); handle(data) } },
     group: 'a-group',

@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Message, OutgoingMessage } from '@pair/kafka'
+import type { Message } from '@pair/kafka'
 import { backoffMs, delay } from '../concurrency/delay.js'
 import { DependencyStatus } from '../logging/dependency-status.js'
-import { cuts, deadLetter, errorText, type Failure } from './dead-letters.js'
+import { cuts, deadLetter, errorText, type DeadLetter, type Failure } from './dead-letters.js'
 
 const longestDelayMs = 5000
 
@@ -10,7 +10,7 @@ export interface DeadLetterOptions {
   /** The consumer group, for dead letters: each group has its own failures. */
   group: string
   /** Resolves when the broker has acknowledged the dead letter. */
-  sendDeadLetter: (record: OutgoingMessage) => Promise<unknown>
+  sendDeadLetter: (record: DeadLetter) => Promise<unknown>
   log: FastifyBaseLogger
 }
 

@@ -2,6 +2,9 @@ import { isUtf8 } from 'node:buffer'
 import type { Headers, Message, OutgoingMessage, TopicDeclaration } from '@pair/kafka'
 import { deadLetterTopic, firstTimestamp, firstTimestampHeader, headerText, type Topic } from '@pair/events'
 
+/** A record of a dead-letter topic. */
+export type DeadLetter = OutgoingMessage & { headers: Headers }
+
 /** For the headers that are added. */
 const roomForHeaders = 64 * 1024
 const longestErrorBytes = 1000
@@ -39,7 +42,7 @@ export function errorText ({ error }: Failure): string {
 }
 
 /** The original key and value, byte for byte; what happened and where it came from are headers. */
-export function deadLetter (message: Message, failure: Failure, group: string, cut: Cut = 'nothing'): OutgoingMessage {
+export function deadLetter (message: Message, failure: Failure, group: string, cut: Cut = 'nothing'): DeadLetter {
   const { carried, dropped } = ownHeaders(message)
   const first = firstTimestamp(message)
   const about = {
