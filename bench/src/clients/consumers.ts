@@ -60,6 +60,15 @@ const platformatic: OpenReader = async ({ brokers, topic, group, onMessage }) =>
   return { close: () => consumer.close(true) }
 }
 
-export type Client = 'ours' | 'stock' | 'kafkajs' | 'platformatic' | 'plain'
+const confluent: OpenReader = async ({ brokers, group, topic, onMessage }) => {
+  const { default: { KafkaJS } } = await import('@confluentinc/kafka-javascript')
+  const consumer = new KafkaJS.Kafka({ ...connectionTo(brokers), kafkaJS: { logLevel: KafkaJS.logLevel.NOTHING } }).consumer({ 'group.id': group, 'auto.offset.reset': 'earliest', 'enable.auto.commit': false })
+  await consumer.connect()
+  await consumer.subscribe({ topic })
+  await consumer.run({ eachBatch: async ({ batch }: { batch: { messages: unknown[] } }) => batch.messages.forEach(onMessage) })
+  return { close: () => consumer.disconnect() }
+}
 
-export const readers: Record<Client, OpenReader> = { ours: plugin('ours'), stock: plugin('stock'), kafkajs, platformatic, plain }
+export type Client = 'ours' | 'stock' | 'kafkajs' | 'platformatic' | 'plain' | 'confluent'
+
+export const readers: Record<Client, OpenReader> = { ours: plugin('ours'), stock: plugin('stock'), kafkajs, platformatic, plain, confluent }

@@ -73,6 +73,22 @@ const plain: OpenSender = async ({ brokers, topic, inFlight }) => {
   }
 }
 
-export type Client = 'ours' | 'stock' | 'coalesced' | 'kafkajs' | 'plain'
+/** node-rdkafka's interface of it, polled in the background: faster than its `send`. */
+const confluent: OpenSender = async ({ brokers, topic, inFlight }) => {
+  const { default: { Producer } } = await import('@confluentinc/kafka-javascript')
+  const producer = new Producer({ ...connectionTo(brokers), 'linger.ms': inFlight > 500 ? 5 : 0, 'enable.idempotence': true, dr_cb: true }, { acks: -1 })
+  await connected(producer)
+  producer.setPollInBackground(true)
+  producer.on('delivery-report', (error: Error | null, { opaque }: { opaque: { resolve: () => void, reject: (error: Error) => void } }) => {
+    if (error) opaque.reject(error)
+    else opaque.resolve()
+  })
+  return {
+    send: (key, value) => new Promise((resolve, reject) => producer.produce(topic, null, Buffer.from(value), key, undefined, { resolve, reject }, [{ [name]: text }])),
+    close: () => disconnected(producer)
+  }
+}
 
-export const senders: Record<Client, OpenSender> = { ours: plugin('ours'), stock: plugin('stock'), coalesced, kafkajs, plain }
+export type Client = 'ours' | 'stock' | 'coalesced' | 'kafkajs' | 'plain' | 'confluent'
+
+export const senders: Record<Client, OpenSender> = { ours: plugin('ours'), stock: plugin('stock'), coalesced, kafkajs, plain, confluent }

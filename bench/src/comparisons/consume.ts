@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Bench } from '../bench.js'
+import { hasConfluent } from '../peers.js'
 import { inProcess, takeTurns, type Figures } from '../rounds.js'
 
 const limitMs = 15_000
@@ -8,6 +9,7 @@ const names = {
   kafkajs: ['kafkajs, eachMessage', undefined],
   platformatic: ['@platformatic/kafka', 'commits nothing'],
   plain: ['node-rdkafka, best settings', 'commits nothing'],
+  confluent: ['@confluentinc/kafka-javascript, eachBatch', 'commits nothing'],
   ours: ['this project, fastify.kafka.on', undefined]
 } as const
 
@@ -20,13 +22,13 @@ export async function * compare ({ broker, rounds, isQuick, progress }: Bench) {
     title: `consume, a commit each (${count.toLocaleString('en')} messages)`,
     rounds,
     progress,
-    competitors: Object.entries(names).filter(([client]) => broker.isReal || !['stock', 'platformatic'].includes(client)).map(([client, [name, note]]) => ({
+    competitors: Object.entries(names).filter(([client]) => (broker.isReal || !['stock', 'platformatic'].includes(client)) && (client !== 'confluent' || hasConfluent)).map(([client, [name, note]]) => ({
       name,
       note,
       run: async () => {
         const group = `bench-${randomUUID()}`
         const { seen, ...figures } = await inProcess<Figures & { seen: number }>('./consume-worker.js', { client, brokers: broker.brokers, topic, group, count, limitMs })
-        if (client === 'plain' || client === 'platformatic') return figures
+        if (['plain', 'platformatic', 'confluent'].includes(client)) return figures
         const committed = await broker.committedOf(topic, group)
         // The published plugin commits the offset of a message, not the one behind it: one less in each partition.
         return committed < seen - 4 ? { void: `${committed} of ${seen} committed` } : figures

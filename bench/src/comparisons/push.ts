@@ -1,5 +1,6 @@
 import type { Bench } from '../bench.js'
 import { openLatencyProxy } from '../latency-proxy.js'
+import { hasConfluent } from '../peers.js'
 import { inProcess, takeTurns, type Figures } from '../rounds.js'
 
 const names = {
@@ -7,6 +8,7 @@ const names = {
   coalesced: '@platformatic/kafka, coalesced',
   kafkajs: 'kafkajs',
   plain: 'node-rdkafka, best settings',
+  confluent: '@confluentinc/kafka-javascript, produce',
   ours: 'this project, fastify.kafka.push'
 }
 
@@ -21,7 +23,7 @@ export async function * compare ({ broker, rounds, isQuick, progress, only }: Be
   ].filter(({ title }) => !only || title.includes(only))
   for (const { title, inFlight, perSecond, rttMs } of rows) {
     const proxy = rttMs > 0 ? await openLatencyProxy(broker, rttMs) : undefined
-    const competitors = Object.entries(names).filter(([client]) => broker.isReal || !['stock', 'coalesced'].includes(client))
+    const competitors = Object.entries(names).filter(([client]) => (broker.isReal || !['stock', 'coalesced'].includes(client)) && (client !== 'confluent' || hasConfluent))
     yield await takeTurns({
       title,
       rounds,

@@ -1,4 +1,5 @@
 // What is installed from bench/package.json, only when the bench is run.
+declare module '@confluentinc/kafka-javascript'
 declare module '@nestjs/common'
 declare module '@nestjs/core'
 declare module '@nestjs/microservices'
