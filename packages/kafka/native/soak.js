@@ -1,6 +1,6 @@
 import rdkafka from 'node-rdkafka'
 import { connectAttachable } from '../dist/handle.js'
-import { Producer, startBroker } from '../dist/index.js'
+import { Producer, provisionTopics, startBroker } from '../dist/index.js'
 import { attachable, NativeHandle } from '../dist/native.js'
 
 // node native/soak.js [messages, 20000000] [rounds, 1000]: sends and reads so many messages at once on KAFKA_BROKERS or the
@@ -10,6 +10,7 @@ const [messages = 20_000_000, rounds = 1000] = process.argv.slice(2).map(Number)
 const embedded = process.env.KAFKA_BROKERS ? undefined : await startBroker()
 const brokers = process.env.KAFKA_BROKERS ?? embedded.brokers
 const topic = `soak-${Date.now()}`
+await provisionTopics({ bootstrapBrokers: brokers }, [{ name: topic, partitions: 4 }])
 const megabytes = () => process.memoryUsage().rss / 2 ** 20
 
 async function openHandle (Kind, global) {
