@@ -59,6 +59,11 @@ export class Assignment {
 
   add (partitions: rdkafka.TopicPartition[]): void {
     this.#isCooperative = this.#handle.rebalanceProtocol() === 'COOPERATIVE'
+    // Nobody takes these away again: librdkafka has left the group already.
+    if (this.isClosed && !this.#isCooperative) {
+      this.#tell(() => this.#handle.assign([]))
+      return
+    }
     for (const partition of partitions) this.#partitions.add(partition)
     this.#tell(() => this.#isCooperative ? this.#handle.incrementalAssign(partitions) : this.#handle.assign(partitions))
     this.#logger.info({ added: partitions.map(nameOf), held: this.#partitions.held.length }, 'kafka: partitions assigned')

@@ -43,6 +43,7 @@ export class ConsumerHandle {
   readonly #handle: rdkafka.KafkaConsumer
   readonly #assignment: Assignment
   readonly #closeTimeoutMs: number
+  readonly #isStatic: boolean
   /** Resolves when it is open, and rejects where it is refused. */
   readonly opened: Promise<void>
   readonly #reading: Promise<void>
@@ -60,6 +61,7 @@ export class ConsumerHandle {
     this.#consumer = new AttachedConsumer({ global: { ...global, rebalance_cb: rebalance }, topic })
     this.#handle = this.#consumer.handle
     this.#closeTimeoutMs = options.closeTimeoutMs ?? 5000
+    this.#isStatic = global['group.instance.id'] !== undefined
     this.#assignment = new Assignment(this.#consumer, loggerOf(options), { autoCommit, isCumulative: options.cumulativeCommits === true })
     bindEvents(this.#handle, options, {
       fatal: error => this.#fail(error),
@@ -128,6 +130,7 @@ export class ConsumerHandle {
    * it in a thread, and a process waits at its end for that thread, when nobody is left to give them up.
    */
   async #leave (limitMs: number): Promise<boolean> {
+    if (this.#isStatic) return true // it must not leave: its next process takes its place
     this.#handle.unsubscribe()
     while (!this.#consumer.read(maxMessages, maxBytes).isEmptied); // its word that they are to be given up is among them
     await setImmediate()

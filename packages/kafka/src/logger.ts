@@ -4,8 +4,8 @@ const told = new Set<string>()
 const mostTold = 100
 
 function tell (details: object, text: string): void {
-  const { err, ...rest } = details as { err?: Error }
-  const line = err === undefined ? text : `${text}: ${err.message}`
+  const { err, ...rest } = details as { err?: unknown }
+  const line = 'err' in details ? `${text}: ${err instanceof Error ? err.message : String(err)}` : text
   const kind = line.replaceAll(/\d+/g, '')
   if (told.has(kind) || told.size === mostTold) return
   told.add(kind)
@@ -15,4 +15,4 @@ function tell (details: object, text: string): void {
 /** For a client without a `logger`: a line at warn or error is a warning of the process, once for each kind. */
 const processWarnings: Logger = { debug () {}, info () {}, warn: tell, error: tell }
 
-export const loggerOf = ({ logger = processWarnings }: ClientOptions): Logger => logger
+export const loggerOf = ({ logger }: ClientOptions): Logger => logger ?? processWarnings

@@ -30,7 +30,7 @@ export function configure (options: ClientOptions, defaults: Properties): Config
   const properties: Properties = { ...defaults, ...securityOf(options) }
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || value === null || ownOptions.has(name)) continue
-    Object.assign(properties, fromPlugin(name, value) ?? { [aliases[name] ?? name]: Array.isArray(value) ? value.join(',') : value })
+    Object.assign(properties, fromPlugin(name, value) ?? { [aliases[name] ?? name]: Array.isArray(value) ? value.join(name === 'plugin.library.paths' ? ';' : ',') : value })
   }
   for (const line of withoutMeaning(options)) loggerOf(options).warn({}, `kafka: ${line}`)
   if (!properties['metadata.broker.list']) {
@@ -79,14 +79,14 @@ const shortQueue = { 'queued.min.messages': 5000, 'queued.max.messages.kbytes': 
  */
 export function consumerConfiguration (options: ClientOptions): Configuration & { autoCommit: boolean } {
   const configuration = configure(options, {
-    // With KIP-848's protocol the broker assigns, and librdkafka refuses the property.
-    ...(String(options['group.protocol']).toLowerCase() !== 'consumer' && { 'partition.assignment.strategy': 'cooperative-sticky' }),
     'auto.offset.reset': 'earliest',
     ...shortQueue,
     ...common
   })
   const { global } = configuration
   if (!global['group.id']) throw new KafkaError('ERR__INVALID_ARG', 'No consumer group: set group.id (or groupId)')
+  // With KIP-848's protocol the broker assigns, and librdkafka refuses the property.
+  if (String(global['group.protocol']).toLowerCase() !== 'consumer') global['partition.assignment.strategy'] ??= 'cooperative-sticky'
   const autoCommit = String(global['enable.auto.commit'] ?? false) === 'true'
   Object.assign(global, {
     // Only what was stored (the watermark) is committed, in the background, and once more when a partition is given up.

@@ -123,7 +123,7 @@ export class Partition {
     if (!entry || entry.state === 'done') return false
     if (entry.state === 'in flight') this.#ended(entry)
     entry.state = 'done'
-    const counts = (first: Entry) => first.state === 'done' || (this.#isCumulative && first.offset < offset)
+    const counts = (first: Entry) => first.state === 'done' || (this.#isCumulative && first.state === 'in flight' && first.offset < offset)
     for (let first = this.#handedOut.peekFront(); first && counts(first); first = this.#handedOut.peekFront()) {
       if (first.state === 'in flight') this.#ended(first)
       this.#handedOut.shift()

@@ -13,9 +13,6 @@ const renamed: Record<string, string> = {
   autocreateTopics: 'allow.auto.create.topics',
   timeout: 'socket.timeout.ms',
   requestTimeout: 'socket.timeout.ms',
-  connectTimeout: 'socket.connection.setup.timeout.ms',
-  maxInflights: 'max.in.flight',
-  retryDelay: 'retry.backoff.ms',
   metadataMaxAge: 'topic.metadata.refresh.interval.ms',
   sessionTimeout: 'session.timeout.ms',
   heartbeatInterval: 'heartbeat.interval.ms',
@@ -24,7 +21,6 @@ const renamed: Record<string, string> = {
   groupInstanceId: 'group.instance.id',
   groupRemoteAssignor: 'group.remote.assignor',
   minBytes: 'fetch.min.bytes',
-  maxBytes: 'fetch.max.bytes',
   maxBytesPerPartition: 'max.partition.fetch.bytes',
   maxWaitTime: 'fetch.wait.max.ms',
   idempotent: 'enable.idempotence',
@@ -60,13 +56,18 @@ const ofTls: Record<string, string> = { ca: 'ssl.ca.pem', cert: 'ssl.certificate
 /** Those whose value changes, too. */
 const converted: Record<string, (value: never) => Properties> = {
   bootstrapBrokers: (brokers: Array<string | { host: string, port: number }> | string) => ({
-    'metadata.broker.list': [brokers].flat().map(broker => typeof broker === 'string' ? broker : `${broker.host}:${broker.port}`).join(',')
+    'metadata.broker.list': [brokers].flat().map(broker => typeof broker === 'string' ? broker : `${broker.host.includes(':') ? `[${broker.host}]` : broker.host}:${broker.port}`).join(',')
   }),
-  autocommit: (value: boolean | number) => ({
-    'enable.auto.commit': value !== false, ...typeof value === 'number' && { 'auto.commit.interval.ms': value }
+  autocommit: (value: boolean | number | string) => ({
+    'enable.auto.commit': typeof value === 'number' ? value > 0 : String(value) === 'true', ...Number(value) > 1 && { 'auto.commit.interval.ms': value }
   }),
+  // Within what librdkafka takes, beside an idempotent producer's other settings.
+  connectTimeout: within('socket.connection.setup.timeout.ms', 1000, Infinity),
+  maxBytes: within('fetch.max.bytes', 1_000_000, Infinity),
+  maxInflights: within('max.in.flight', 1, 5),
+  retryDelay: within('retry.backoff.ms', 1, Infinity),
   partitioner: (name: unknown) => ({ partitioner: name }),
-  retries: (value: boolean | number) => ({ retries: value === true ? 2_147_483_647 : Number(value) }),
+  retries: (value: boolean | number) => ({ retries: value === true ? 2_147_483_647 : Math.max(1, Number(value)) }),
   fallbackMode: (mode: string) => ({ 'auto.offset.reset': mode === 'fail' ? 'error' : mode }),
   isolationLevel: (level: number | string) => ({ 'isolation.level': isolationLevels[Number(level)] ?? level }),
   sasl: ({ mechanism, username, password }: Given) => Object.fromEntries(Object.entries({
@@ -76,13 +77,22 @@ const converted: Record<string, (value: never) => Properties> = {
   ssl: fromTls
 }
 
+function within (property: string, least: number, most: number) {
+  return (value: unknown) => ({ [property]: typeof value === 'number' ? Math.min(most, Math.max(least, value)) : value })
+}
+
 function fromTls (options: Given): Properties {
   const known = Object.entries(ofTls).filter(([name]) => options[name] !== undefined)
   return {
-    ...Object.fromEntries(known.map(([name, property]) => [property, [options[name]].flat().map(String).join('\n')])),
-    ...options.rejectUnauthorized === false && { 'enable.ssl.certificate.verification': false },
-    ...options.checkServerIdentity !== undefined && { 'ssl.endpoint.identification.algorithm': 'none' }
+    ...Object.fromEntries(known.map(([name, property]) => [property, toPem(options[name])])),
+    ...options.rejectUnauthorized === false && { 'enable.ssl.certificate.verification': false }
   }
+}
+
+/** An object, which `fromPlugin` refuses, where a part is none of text. */
+function toPem (value: unknown): unknown {
+  const parts = [value].flat()
+  return parts.every(part => typeof part === 'string' || part instanceof Uint8Array) ? parts.map(part => Buffer.from(part as string).toString()).join('\n') : parts
 }
 
 /**
@@ -107,7 +117,7 @@ export function securityOf ({ sasl, tls, ssl }: Given): Properties {
 
 /** What to say of options of 4.0.0 that mean nothing here: a line for each. */
 export function withoutMeaning (options: Given): string[] {
-  const tls = Object.keys((options.tls ?? options.ssl ?? {}) as Given).filter(name => !(name in ofTls) && !['rejectUnauthorized', 'checkServerIdentity'].includes(name))
+  const tls = Object.keys((options.tls ?? options.ssl ?? {}) as Given).filter(name => !(name in ofTls) && name !== 'rejectUnauthorized')
   const sasl = Object.keys((options.sasl ?? {}) as Given).filter(name => !['mechanism', 'username', 'password'].includes(name))
   return [
     ...Object.entries(withoutCounterpart).filter(([name]) => options[name] !== undefined).map(([name, instead]) => `the option ${name} has no meaning: ${instead}`),

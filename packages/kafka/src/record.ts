@@ -21,7 +21,7 @@ export function encodeHeaders (...all: Array<HeadersToSend | undefined>): Encode
   const parts = entries.flat().map(part => {
     const text = part instanceof Uint8Array && isUtf8(part) ? Buffer.from(part).toString() : part
     if (typeof text !== 'string' || text.includes('\0')) {
-      throw new KafkaError('ERR__INVALID_ARG', `Headers are text without NUL characters: one has ${JSON.stringify(part)}`)
+      throw new KafkaError('ERR__INVALID_ARG', `Headers are text without NUL characters: one has ${typeof part === 'string' ? JSON.stringify(part) : `a part that is ${typeof part}`}`)
     }
     return Buffer.from(text)
   })
@@ -34,7 +34,7 @@ function toEntries (headers: unknown): Array<[unknown, unknown]> {
   if (headers instanceof Map) return [...headers]
   if (Array.isArray(headers) && headers.every(one => typeof one === 'object' && !Array.isArray(one))) return headers.flatMap(toEntries)
   const prototype = typeof headers === 'object' ? Object.getPrototypeOf(headers) : undefined
-  if (prototype === null || prototype === Object.prototype) return Object.entries(headers as object)
+  if (prototype === null || (prototype !== undefined && Object.getPrototypeOf(prototype) === null)) return Object.entries(headers as object)
   throw new KafkaError('ERR__INVALID_ARG', 'Headers are a plain object, a Map, or an array of these')
 }
 

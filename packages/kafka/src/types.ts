@@ -93,7 +93,7 @@ export interface Statistics {
   msg_cnt: number
   brokers: Record<string, { state: string, source: string, nodename?: string }>
   topics: Record<string, {
-    partitions: Record<string, { fetch_state: string, consumer_lag: number, committed_offset: number, lo_offset: number, hi_offset: number }>
+    partitions: Record<string, { fetch_state: string, consumer_lag: number, committed_offset: number, lo_offset: number, hi_offset: number, next_offset?: number, rxmsgs?: number }>
   }>
   /** Of an idempotent producer. */
   eos?: { idemp_state: string }
@@ -113,8 +113,8 @@ export interface ClientOptions {
   /** Producer only: put before the headers of every record. */
   headers?: HeadersToSend
   /**
-   * Consumer only: whether a commit counts for all messages before it in its partition, as in Kafka itself, or for this
-   * one alone. Alone unless told otherwise: then handlers may end in any order, and nothing that is in flight is passed.
+   * Consumer only: whether a commit counts for all messages before it in its partition, as in Kafka itself (but for those
+   * that were given up), or for this one alone. Alone unless told otherwise: then handlers may end in any order, and nothing that is in flight is passed.
    */
   cumulativeCommits?: boolean
   /** How long `close` takes at most, in ms, of which up to 2000 are for leaving the group. 5000 unless told otherwise. */

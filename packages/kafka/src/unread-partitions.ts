@@ -2,8 +2,10 @@ import type { Partition } from './partition.js'
 import type { Partitions } from './partitions.js'
 import type { Statistics } from './types.js'
 
-/** In statistics, one a second: a request for offsets that is merely slow is not to be disturbed. */
-const unreadLimit = 5
+type State = Statistics['topics'][string]['partitions'][string]
+
+/** In statistics, one a second: a request for offsets, or a first fetch, that is merely slow is not to be disturbed. */
+const [firstLimit, longestLimit] = [5, 320]
 
 /**
  * Finds partitions that are held and not read. Where the group's coordinator moves just when librdkafka asks it for the
@@ -12,14 +14,21 @@ const unreadLimit = 5
 export class UnreadPartitions {
   /** In statistics, one a second. */
   #unreadFor = 0
+  /** Doubled by each attempt that has brought nothing. */
+  #limit = firstLimit
+  /** The last ones. */
+  #before: Statistics['topics'] = {}
 
-  /** Returns those that have to be assigned once more, when none of what they have was read for 5 s. To be told of each statistics. */
+  /** Returns those that have to be assigned once more, when nothing of some was read for 5 s. To be told of each statistics. */
   check ({ cgrp, topics }: Statistics, { held, all }: Partitions, isCooperative: boolean): Partition[] {
-    const unread = held.filter(({ topic, partition, next }) => next === undefined && isUnread(topics[topic]?.partitions[partition]))
+    const unread = held.filter(({ topic, partition, next }) => next === undefined && isUnread(topics[topic]?.partitions[partition], this.#before[topic]?.partitions[partition]))
+    this.#before = topics
     const isSteady = cgrp?.join_state === 'steady' && held.length === all.length
     this.#unreadFor = unread.length > 0 && isSteady ? this.#unreadFor + 1 : 0
-    if (this.#unreadFor < unreadLimit) return []
+    if (unread.length === 0) this.#limit = firstLimit
+    if (this.#unreadFor < this.#limit) return []
     this.#unreadFor = 0
+    this.#limit = Math.min(longestLimit, 2 * this.#limit)
     // An eager assignment can only be replaced.
     return isCooperative ? held.filter(({ next }) => next === undefined) : held
   }
@@ -30,8 +39,9 @@ export class UnreadPartitions {
  * again; or it is fetched and the records come from nowhere: an answer that was under way when it was given up has
  * started it again, for nobody.
  */
-function isUnread (statistics?: Statistics['topics'][string]['partitions'][string]): boolean {
-  if (statistics === undefined) return false
-  const { fetch_state: state, hi_offset: end } = statistics
-  return state === 'none' || state === 'stopped' || (state === 'active' && end >= 0)
+function isUnread (now: State | undefined, before: State | undefined): boolean {
+  if (now === undefined) return false
+  // It passes over what is not handed out to anybody, such as aborted transactions.
+  const isSkipping = before !== undefined && now.next_offset !== before.next_offset && now.rxmsgs === before.rxmsgs
+  return now.fetch_state === 'none' || now.fetch_state === 'stopped' || (now.fetch_state === 'active' && now.hi_offset >= 0 && !isSkipping)
 }

@@ -1,6 +1,6 @@
 import rdkafka from 'node-rdkafka'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { Consumer, KafkaError, Producer } from '@pair/kafka'
+import { Consumer, KafkaError, Producer, type ClientState } from '@pair/kafka'
 import { consumerConfiguration, producerConfiguration } from '../dist/options.js'
 import { redactor } from '../dist/properties.js'
 
@@ -90,6 +90,38 @@ test('what librdkafka knows wins over what 4.0.0\'s options imply', () => {
   expect(consumerConfiguration({ bootstrapBrokers: ['a:1'], groupId: 'us', autocommit: false }).autoCommit).toBe(false)
 })
 
+test.each([
+  [{ autocommit: true }, true], [{ autocommit: 'true' }, true], [{ autocommit: 100 }, true], [{ autocommit: false }, false], [{ autocommit: 'false' }, false], [{ autocommit: 0 }, false], [{}, false]
+])('%o commits what is handed out: %s', (options, expected) => {
+  expect(consumerConfiguration({ bootstrapBrokers: ['a:1'], groupId: 'us', ...options }).autoCommit).toBe(expected)
+})
+
+test.each([
+  { groupProtocol: 'consumer' }, { maxBytes: 1000 }, { sessionTimeout: 6000, rebalanceTimeout: 7000 }, { connectTimeout: 10, retryDelay: 0 }, { bootstrapBrokers: [{ host: '::1', port: 1 }] }, { isolationLevel: 1, minBytes: 1 }
+])('a consumer with %o starts', async options => {
+  vi.useRealTimers()
+  const { states, logger } = quiet()
+  const consumer = new Consumer({ bootstrapBrokers: ['127.0.0.1:1'], groupId: 'us', ...options, logger, onState: state => states.push(state) })
+  await consumer.consume({ topics: ['t'] })
+  expect(states.filter(({ type }) => type === 'fatal')).toEqual([])
+  await consumer.close()
+})
+
+test.each([{ maxInflights: 50 }, { retries: 0 }, { retries: false }, { retries: true, compression: 'gzip', idempotent: true }])('a producer with %o starts', async options => {
+  vi.useRealTimers()
+  const { states, logger } = quiet()
+  const producer = new Producer({ bootstrapBrokers: ['127.0.0.1:1'], ...options, logger, onState: state => states.push(state) })
+  const sent = producer.send({ messages: [{ topic: 't', value: 'x' }] }).catch((error: KafkaError) => error.codeName)
+  await new Promise(resolve => setImmediate(resolve))
+  await producer.close()
+  expect([await sent, states.filter(({ type }) => type === 'fatal')]).toEqual(['ERR__DESTROY', []])
+})
+
+function quiet () {
+  const nothing = () => {}
+  return { states: [] as ClientState[], logger: { debug: nothing, info: nothing, warn: nothing, error: nothing } }
+}
+
 test('an option of 4.0.0 that means nothing here is a warning that says what does, and the client starts', () => {
   const lines: string[] = []
   const warn = (_details: object, text: string) => { lines.push(text) }
@@ -118,6 +150,7 @@ test('without a logger it is a warning of the process, once', async () => {
 test.each([
   ['sasl', { mechanism: 'PLAIN', password: () => 'p' }, /^sasl: librdkafka takes no function for sasl\.password$/],
   ['retryDelay', () => 5, /^retryDelay: librdkafka takes no function for retry\.backoff\.ms$/],
+  ['tls', { key: [{ pem: 'K', passphrase: 'p' }] }, /^tls: librdkafka takes no object for ssl\.key\.pem$/],
   ['partitioner', () => 0, /^partitioner: librdkafka takes no function for partitioner$/]
 ])('a function where librdkafka wants a value is refused: %s', (name, value, text) => {
   expect(() => new Producer({ bootstrapBrokers: ['a:1'], [name]: value })).toThrow(expect.objectContaining({ codeName: 'ERR__INVALID_ARG', message: expect.stringMatching(text) }))

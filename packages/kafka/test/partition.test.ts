@@ -45,13 +45,15 @@ test('a commit never passes a message still in flight', () => {
   expect(partition.takeWatermark()).toEqual({ offset: 8, isFirst: true })
 })
 
-test('a cumulative commit counts for what was handed out before it, and for nothing behind it', () => {
+test('a cumulative commit counts for what was handed out before it, but for what was given up, and for nothing behind it', () => {
   const partition = new Partition('t', 0, true)
-  handOut(partition, [5, 6, 7, 8])
-  partition.release(5)
-  expect(partition.commit(7)).toBe(true)
-  expect(partition.takeWatermark()).toEqual({ offset: 8, isFirst: true })
-  expect([partition.inFlight, partition.permits, partition.commit(6)]).toEqual([1, 1, false])
+  handOut(partition, [5, 6, 7, 8, 9])
+  expect(partition.commit(6)).toBe(true)
+  expect(partition.takeWatermark()).toEqual({ offset: 7, isFirst: true })
+  expect([partition.inFlight, partition.permits, partition.commit(5)]).toEqual([3, 3, false])
+  partition.release(7)
+  partition.commit(8)
+  expect(partition.takeWatermark()).toBeUndefined()
 })
 
 test('offsets that are missing from the log (compacted, or of a transaction) are no gap', () => {

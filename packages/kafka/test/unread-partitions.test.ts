@@ -10,8 +10,8 @@ function setup (states: State[], joinState = 'steady') {
   const partitions = new Partitions()
   states.forEach((_state, partition) => partitions.add({ topic: 't', partition }))
   const unread = new UnreadPartitions()
-  const statistics = { cgrp: { join_state: joinState }, topics: { t: { partitions: Object.fromEntries(states.entries()) } } } as unknown as Statistics
-  const check = (isCooperative: boolean) => unread.check(statistics, partitions, isCooperative).map(({ partition }) => partition)
+  const statistics = () => structuredClone({ cgrp: { join_state: joinState }, topics: { t: { partitions: { ...states } } } }) as unknown as Statistics
+  const check = (isCooperative: boolean) => unread.check(statistics(), partitions, isCooperative).map(({ partition }) => partition)
   return {
     partitions,
     after (seconds: number, isCooperative = true) {
@@ -24,7 +24,8 @@ function setup (states: State[], joinState = 'steady') {
 test('what is not fetched for 5 s is asked for again, with all that was asked for together', () => {
   const { after } = setup([{ fetch_state: 'stopped', hi_offset: 5 }, { fetch_state: 'active', hi_offset: 0 }])
   expect(after(5)).toEqual([0, 1])
-  expect(after(5)).toEqual([0, 1])
+  expect(after(10)).toEqual([0, 1]) // an attempt that brought nothing is not repeated so soon
+  expect(after(20)).toEqual([0, 1])
 })
 
 test('what is fetched for nobody, because an old answer has started it, is asked for again', () => {
@@ -42,6 +43,21 @@ test('what has brought a message, the end of its log or an error is left alone, 
     expect(after(5, isCooperative)).toEqual(isCooperative ? [3] : [0, 1, 2, 3])
     expect(partitions.all.map(({ next }) => next)).toEqual([8, 3, 4, undefined])
   }
+})
+
+test('what passes over a region of which nothing is handed out, such as aborted transactions, is left alone', () => {
+  let offset = 0
+  const moving = { fetch_state: 'active', hi_offset: 900, rxmsgs: 0, get next_offset () { return offset } }
+  const { after } = setup([moving])
+  for (; offset < 300; offset += 10) expect(after(1)).toEqual([])
+})
+
+test('what receives messages of which none arrives is asked for again, however it moves', () => {
+  let messages = 0
+  const moving = { fetch_state: 'active', hi_offset: 900, get rxmsgs () { return messages }, get next_offset () { return messages } }
+  const { after } = setup([moving])
+  for (; messages < 4; messages++) expect(after(1)).toEqual([])
+  expect(after(1)).toEqual([0])
 })
 
 test.each([
