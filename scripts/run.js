@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 
-/** Something that the user can put right: shown without a stack. */
+/** An error that the user can correct: printed without a stack. */
 export class SetupError extends Error {
   /**
    * @param {string} message
@@ -16,22 +16,25 @@ export class SetupError extends Error {
 }
 
 /**
- * Runs a command to its end without showing what it prints, unless it fails. A signal to this process ends the command and
- * everything that the command started, and then this process.
+ * Runs a command and prints its output only if it fails. A signal to this process ends the command with its child processes, and
+ * then this process.
  *
  * @param {string} command
  * @param {string[]} args
- * @param {{ cwd: string, env?: Record<string, string> }} options
- * @returns what it wrote to standard output
+ * @param {{ cwd: string, env?: Record<string, string>, onOutput?: (text: string) => void }} options `onOutput` gets its standard output as it comes
+ * @returns its standard output
  */
-export async function run (command, args, { cwd, env = {} }) {
-  // A group of its own, so that compilers under make under npm can be ended together.
+export async function run (command, args, { cwd, env = {}, onOutput = () => {} }) {
+  // Its own process group, so that compilers under make under npm end together.
   const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   /** @type {Buffer[]} */
   const output = []
   let text = ''
-  child.stdout.on('data', chunk => { text += chunk })
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => output.push(chunk))
+  child.stdout.setEncoding('utf8').on('data', chunk => {
+    text += chunk
+    onOutput(chunk)
+  })
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => output.push(Buffer.from(chunk)))
   /** @type {NodeJS.Signals | undefined} */
   let signalled
   /** @param {NodeJS.Signals} signal */
@@ -52,14 +55,15 @@ export async function run (command, args, { cwd, env = {} }) {
 /**
  * @param {string[]} args
  * @param {string} cwd
+ * @param {Record<string, string>} env
  */
-export async function npm (args, cwd) {
+export async function npm (args, cwd, env = {}) {
   const cli = process.env['npm_execpath']
   const [command, first] = cli?.endsWith('.js') ? [process.execPath, [cli]] : ['npm', []]
-  await run(command, [...first, ...args], { cwd, env: nodeHeaders() })
+  await run(command, [...first, ...args], { cwd, env: { ...nodeHeaders(), ...env } })
 }
 
-/** The headers that came with this Node, so that none are downloaded, unless somebody has chosen others. */
+/** This Node's own headers, so that none are downloaded, unless npm_config_nodedir names others. */
 function nodeHeaders () {
   const prefix = dirname(dirname(process.execPath))
   const own = existsSync(join(prefix, 'include', 'node', 'node.h')) && !process.env['npm_config_nodedir']
@@ -74,6 +78,6 @@ function killGroup (pid, signal) {
   try {
     process.kill(-pid, signal)
   } catch {
-    // Ended by itself in between.
+    // It has ended already.
   }
 }

@@ -5,13 +5,13 @@ import { install } from './install.js'
 import { SetupError } from './run.js'
 import { countOnce, endWhileAlone } from './signals.js'
 
-// node scripts/setup.js <script> [arguments]: installs and builds what is missing, then becomes the script. Without
-// dependencies, because there may be none yet, and in JavaScript, because nothing may be built yet.
+// node scripts/setup.js <script> [arguments]: installs and builds missing parts, then runs the script in this process. It has no
+// dependencies and is JavaScript, because nothing may be installed or built yet.
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const [node = 'node', , script, ...args] = process.argv
 
-countOnce() // first: a signal's first listener takes process.emit as it is
+countOnce() // first: adding the first listener of a signal captures process.emit
 endWhileAlone()
 try {
   checkNode()
@@ -26,7 +26,7 @@ try {
 if (script) {
   const path = resolve(root, script)
   process.argv = [node, path, ...args]
-  // In this process: a signal to it reaches the script, and its exit code is the script's.
+  // In this process, so that signals reach the script, and its exit code is the script's.
   await import(pathToFileURL(path).href)
 }
 

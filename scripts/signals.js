@@ -3,8 +3,8 @@ import { constants } from 'node:os'
 const sameMs = 500
 
 /**
- * A terminal's Ctrl-C goes to npm and to this process, and npm passes it on: it comes twice, and would pass for the second
- * one of an impatient user, who gets a forced end. From now on the same signal counts once within half a second.
+ * Counts the same signal once within 500 ms. Ctrl-C in a terminal signals npm and this process, and npm passes it on; the second
+ * signal would count as a user's request for a forced end.
  */
 export function countOnce () {
   /** @type {Map<unknown, number>} */
@@ -24,9 +24,9 @@ export function countOnce () {
 }
 
 /**
- * From now on a signal ends this process, unless somebody else listens to it by then: as it would without any listener, but
- * as the first process of a container, too, where the kernel drops what nobody listens to. The listeners stay, so that there
- * is no moment without one while a script changes its own.
+ * Ends this process on a signal to which no other listener is added. Without any listener Node does the same, but not as the first
+ * process of a container, where the kernel drops signals without a listener. These listeners stay, so that there is always one while a
+ * script replaces its own.
  */
 export function endWhileAlone () {
   for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT', 'SIGHUP'])) {
@@ -34,7 +34,7 @@ export function endWhileAlone () {
       if (process.listenerCount(signal) > 1) return
       process.off(signal, end)
       process.kill(process.pid, signal)
-      process.exit(128 + constants.signals[signal]) // the kernel has dropped it
+      process.exit(128 + constants.signals[signal]) // the kernel dropped the signal
     }
     process.on(signal, end)
   }

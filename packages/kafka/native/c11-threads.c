@@ -1,5 +1,5 @@
-/* For sanitize.sh: librdkafka uses the threads of C11, which glibc does not build from its own pthread functions, so that ThreadSanitizer
-   knows neither its threads nor its locks, and crashes. Preloaded behind the sanitizer, this passes one on to the other. */
+/* For sanitize.sh: librdkafka uses C11 threads, which glibc does not implement by its pthread functions, so ThreadSanitizer sees neither their
+   threads nor their locks, and crashes. Preloaded after the sanitizer, this maps C11 threads to pthreads. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>

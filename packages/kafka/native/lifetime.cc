@@ -1,18 +1,17 @@
-// A handle's life in Node: attached in connect's callback, woken from librdkafka's threads, detached before disconnect. One thread-safe function wakes
-// the event loop for all handles; it keeps no process alive.
+// Life of a handle in Node: attached in connect's callback, woken from librdkafka's threads, detached before disconnect. One thread-safe function wakes
+// the event loop for all handles; it does not keep the process alive.
 #include "library.h"
-#include <uv.h>
 
-// Its mutex is locked after a handle's. `wakeUp` is null before the addon is loaded, and once its environment ends.
+// Lock order: a handle's mutex first. `wakeUp` is null before the addon is loaded, and once its environment ends.
 static struct Loop { std::mutex mutex; napi_threadsafe_function wakeUp = nullptr; }&
 loop = *new Loop; // never freed: librdkafka's threads outlive static destructors
 
-// Event loop: one queued wake-up, which owns a reference to its handle. Without env the environment is ending.
+// Event loop: runs a queued wake-up, which owns a reference to its handle. env is null while the environment ends.
 static void onWakeUp(napi_env env, napi_value, void*, void* data) {
   std::unique_ptr<Reference> reference(static_cast<Reference*>(data));
   Handle& handle = **reference;
   std::unique_lock<std::mutex> lock(handle.mutex);
-  handle.isWoken = false; // before JavaScript looks: what comes from now on wakes again
+  handle.isWoken = false; // before JavaScript reads: anything that arrives from now on wakes again
   if (env == nullptr || !handle.isAttached) return;
   lock.unlock();
   napi_value callback, global, error;
@@ -22,21 +21,21 @@ static void onWakeUp(napi_env env, napi_value, void*, void* data) {
   if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
 }
 
-// Any thread, with the queue's lock held: a consumer's queue is not empty any more.
+// Any thread, with the queue's lock held: a consumer's queue has become non-empty.
 static void onQueue(rd_kafka_t*, void* opaque) {
   Handle& handle = *static_cast<Handle*>(opaque);
   std::lock_guard<std::mutex> lock(handle.mutex);
   wake(handle);
 }
 
-// The process ends, with handles open or not. librdkafka's threads run on until the very end, and wake nobody.
+// The process ends, perhaps with open handles. librdkafka's threads run until its last moment; from now on they wake nothing.
 static void onEnvironmentEnd(void*) {
   std::lock_guard<std::mutex> lock(loop.mutex);
   napi_release_threadsafe_function(loop.wakeUp, napi_tsfn_abort);
   loop.wakeUp = nullptr;
 }
 
-// attach(name, owner, onWake): external, for an open handle. Holds `owner` until it is detached: node-rdkafka destroys a handle whose object is collected.
+// attach(name, owner, onWake): external, for an open handle. Keeps `owner` alive until detach: node-rdkafka destroys a handle whose object is collected.
 static napi_value attach(napi_env env, napi_callback_info info) {
   auto [nameValue, owner, onWake] = argumentsOf<3>(env, info);
   napi_value external; char name[256];
@@ -52,13 +51,13 @@ static napi_value attach(napi_env env, napi_callback_info info) {
   return external;
 }
 
-// detach(external): before node-rdkafka's disconnect. Nothing is called afterwards, and what was not taken is dropped.
+// detach(external): must precede node-rdkafka's disconnect. No callback runs afterwards; acknowledgements and messages not taken are dropped.
 static napi_value detach(napi_env env, napi_callback_info info) {
   Handle* handle = attachedHandle(env, argumentsOf<1>(env, info)[0]);
   if (handle == nullptr) return nullptr;
   { std::lock_guard<std::mutex> lock(handle->mutex); handle->isAttached = false; }
   if (handle->queue != nullptr) {
-    handle->librdkafka.queue_cb_event_enable(handle->queue, nullptr, nullptr); // onQueue has returned, and is not called again
+    handle->librdkafka.queue_cb_event_enable(handle->queue, nullptr, nullptr); // after this onQueue is neither running nor called again
     handle->librdkafka.queue_destroy(handle->queue);
   }
   for (rd_kafka_topic_t* topic : handle->topics) handle->librdkafka.topic_destroy(topic);
@@ -73,7 +72,7 @@ void wake(Handle& handle) {
   if (loop.wakeUp == nullptr) return;
   auto reference = std::make_unique<Reference>(handle.self);
   handle.isWoken = napi_call_threadsafe_function(loop.wakeUp, reference.get(), napi_tsfn_nonblocking) == napi_ok;
-  if (handle.isWoken) reference.release(); // the wake-up's
+  if (handle.isWoken) reference.release(); // owned by the wake-up now
 }
 
 Handle* attachedHandle(napi_env env, napi_value external) {
@@ -86,17 +85,20 @@ Handle* attachedHandle(napi_env env, napi_value external) {
   return throwError(env, "the handle is not attached"), nullptr;
 }
 
+// From libuv, whose headers are not part of Node-API's.
+extern "C" uv_loop_s* uv_default_loop();
+
 NAPI_MODULE_INIT() {
-  uv_loop_t* current = nullptr;
+  uv_loop_s* current = nullptr;
   napi_get_uv_event_loop(env, &current);
-  if (current != uv_default_loop()) return throwError(env, "it works on the main thread only, as node-rdkafka does");
+  if (current != uv_default_loop()) return throwError(env, "it works on the main thread only, like node-rdkafka");
   std::lock_guard<std::mutex> lock(loop.mutex);
   if (loop.wakeUp == nullptr) {
     napi_value name;
     napi_create_string_utf8(env, "librdkafka", NAPI_AUTO_LENGTH, &name);
     napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr, onWakeUp, &loop.wakeUp);
     napi_unref_threadsafe_function(env, loop.wakeUp);
-    napi_add_env_cleanup_hook(env, onEnvironmentEnd, nullptr); // last added, first run: before the function's own
+    napi_add_env_cleanup_hook(env, onEnvironmentEnd, nullptr); // hooks run in reverse order: before the thread-safe function's own
   }
 #define FUNCTION(name) { #name, nullptr, name, nullptr, nullptr, nullptr, napi_enumerable, nullptr }
   const napi_property_descriptor functions[] = { FUNCTION(attach), FUNCTION(detach), FUNCTION(topic), FUNCTION(send), FUNCTION(acknowledgements), FUNCTION(read) };

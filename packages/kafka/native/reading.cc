@@ -1,14 +1,14 @@
-// Fetched messages out, as copies: a message that librdkafka did not get back would keep its handle from ending.
+// Passes fetched messages to JavaScript, as copies: a message not returned to librdkafka would keep its handle from ending.
 #include "library.h"
 #include <algorithm>
 #include <cstring>
 
-// Messages share a buffer of up to this size, and a larger one has its own: a message that is kept keeps so much alive.
+// Messages share buffers of up to this size; a larger message has its own buffer. A reference to a message keeps its buffer alive.
 static const size_t sharedBytes = 16 * 1024;
 
-// Takes up to `count` messages, errors included, until they have `bytes`. Whether it has seen the queue empty: only then does the next wake.
-// One at a time: rd_kafka_consume_batch_queue counts the offset of an error, such as the end of a partition, as read (librdkafka's issue 4844), and a
-// partition that was paused then would go on behind a message that nobody has seen.
+// Takes up to `count` messages, errors included, until they have `bytes`. Returns whether the queue was found empty: only then does the next message wake.
+// One at a time, because rd_kafka_consume_batch_queue counts the offset of an error, such as the end of a partition, as read (librdkafka's issue 4844): a
+// partition paused there would skip a message.
 static bool take(const Handle& handle, std::vector<rd_kafka_message_t*>& messages, size_t count, size_t bytes) {
   for (size_t taken = 0; messages.size() < count && (taken < bytes || messages.empty());) {
     rd_kafka_message_t* message = handle.librdkafka.consume_queue(handle.queue, 0);
@@ -23,10 +23,10 @@ static void append(std::string& bytes, const void* data, size_t size) {
   if (data != nullptr) bytes.append(static_cast<const char*>(data), size);
 }
 
-// Of each header: lengths of name and value (4 bytes each, -1 for null), name, value. A name ends at its first NUL: librdkafka does not tell its length.
+// For each header: lengths of name and value (4 bytes each, -1 for null), name, value. A name ends at its first NUL: librdkafka does not return its length.
 static void appendHeaders(std::string& bytes, const Librdkafka& librdkafka, const rd_kafka_message_t* message) {
   rd_kafka_headers_t* headers;
-  const char* name; const void* value; size_t size; // librdkafka's, until the message is given back
+  const char* name; const void* value; size_t size; // owned by librdkafka until the message is destroyed
   if (message->err || librdkafka.message_headers(message, &headers)) return;
   for (size_t index = 0; !librdkafka.header_get_all(headers, index, &name, &value, &size); index++) {
     const int32_t lengths[] = { static_cast<int32_t>(strlen(name)), value == nullptr ? -1 : static_cast<int32_t>(size) };
@@ -36,10 +36,10 @@ static void appendHeaders(std::string& bytes, const Librdkafka& librdkafka, cons
   }
 }
 
-static const size_t fieldCount = 9; // of an entry
-// read(external, bytes, fields): [count, buffers, topics, isEmptied]. `fields` is a Float64Array that is filled, and says by its length how many entries
-// there may be. Of each: error code or 0, index of its topic or -1, partition, offset, timestamp or -1, index of its buffer, and the lengths there of key,
-// value (-1 for null) and headers, one after the other. The value of an error is its text.
+static const size_t fieldCount = 9; // for each entry
+// read(external, bytes, fields): [count, buffers, topics, isEmptied]. Fills `fields`, a Float64Array whose length limits the number of entries. For each
+// entry: error code or 0, index of the topic or -1, partition, offset, timestamp or -1, index of the buffer, and the lengths of key, value (-1 for null) and
+// headers, which lie in the buffer one after the other. The value of an error is its text.
 napi_value read(napi_env env, napi_callback_info info) {
   auto [external, bytesValue, fieldsValue] = argumentsOf<3>(env, info);
   uint32_t byteLimit; size_t length; void* data;
@@ -50,9 +50,9 @@ napi_value read(napi_env env, napi_callback_info info) {
   const Librdkafka& librdkafka = handle->librdkafka;
   auto* field = static_cast<double*>(data);
   std::vector<rd_kafka_message_t*> messages;
-  std::vector<const rd_kafka_topic_t*> topics; // of this call alone: an address is used again once its topic and messages are gone
+  std::vector<const rd_kafka_topic_t*> topics; // within this call only: an address may be reused once its topic and messages are freed
   std::string bytes;
-  std::vector<size_t> starts; // of the buffers, in `bytes`
+  std::vector<size_t> starts; // where each buffer starts in `bytes`
   napi_value result, names, buffers, isEmptied, item;
   napi_create_array_with_length(env, 4, &result);
   napi_create_array(env, &names);

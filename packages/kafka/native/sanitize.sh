@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the addon's own tests, or other tests of the client, under a sanitizer: sh native/sanitize.sh [address|thread] [test files]
-# Only the addon is instrumented. Node, librdkafka and the binding are not, so that
-# - address finds misuse of the addon's memory, and of any memory by the addon, and leaks of what the addon allocates;
+# Only the addon is instrumented, not Node, librdkafka or the binding. So
+# - address finds misuse of the addon's memory, misuse of any memory by the addon, and leaks of the addon's allocations;
 # - thread sees the addon's accesses and every lock, but no access of librdkafka's own.
 # With `thread` the embedded broker does not run: name another one in KAFKA_BROKERS.
 set -eu
@@ -10,7 +10,7 @@ kind=${1:-address}
 cd "$(dirname "$0")/../../.."
 client=packages/kafka
 reports=$(mktemp -d)
-headers=$(sed -n 's/.*"nodedir": "\([^"]*\)".*/\1/p' node_modules/node-rdkafka/build/config.gypi)/include/node
+headers=node_modules/node-api-headers/include
 library=$(g++ -print-file-name=$([ "$kind" = address ] && echo libasan.so || echo libtsan.so))
 mv $client/dist/native.node $client/dist/native.node.plain
 trap 'mv $client/dist/native.node.plain $client/dist/native.node; rm -rf "$reports" $client/dist/c11-threads.so' EXIT
@@ -19,11 +19,10 @@ if [ "$kind" = thread ]; then
   gcc -O1 -fPIC -shared $client/native/c11-threads.c -o $client/dist/c11-threads.so
   preload=" $PWD/$client/dist/c11-threads.so"
 fi
-# Node itself leaks by design at its end, which is no failure of a test, also what JavaScript has allocated that the addon
-# had called; what counts is a report that names the addon.
+# Node leaks at its end by design, including allocations of JavaScript that the addon called. Only a report that names the addon is a failure.
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:log_path=$reports/report" LSAN_OPTIONS="exitcode=0:suppressions=$PWD/$client/native/leaks.txt"
 export TSAN_OPTIONS="exitcode=0:report_signal_unsafe=0:log_path=$reports/report"
-# Thread's shadow memory does not fit every layout of a process: randomization is switched off.
+# ThreadSanitizer's shadow memory does not fit every address space layout, so randomization is switched off.
 LD_PRELOAD="$library${preload:-}" setarch -R node node_modules/vitest/vitest.mjs run --testTimeout 120000 --project broker "${@:-$client/test/native}" || outcome=$?
 grep -h 'ERROR: \|CHECK failed' "$reports"/* | grep -v 'detected memory leaks' || true
 named=$(awk -v RS= '/Direct leak|ERROR: Address|WARNING: Thread/ && /kafka\/native\/|native\.node/ && !(/Direct leak/ && /napi_call_function/)' "$reports"/* /dev/null)

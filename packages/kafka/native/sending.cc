@@ -1,17 +1,17 @@
-// Packed records in, acknowledgements out.
+// Takes packed records from JavaScript and returns acknowledgements.
 #include "library.h"
 #include <cstring>
 
-// Set while records are handed over. What librdkafka refuses at once it may tell twice, by the interceptor on this thread and by the result. The result counts.
+// Set while records are handed over: librdkafka may report an immediate refusal twice, by the interceptor on this thread and by the result. The result counts.
 static thread_local bool isProducing = false;
 
-// Walks through fields and bytes, never past the end of either.
+// Reads fields and bytes in order, never past the end of either.
 struct Cursor {
   const int32_t *field, *lastField;
   const char *byte, *lastByte;
   bool isBroken;
   int32_t next() { return (isBroken = isBroken || field == lastField) ? 0 : *field++; }
-  // Null for a length of -1, and some address for 0: by that librdkafka tells null from empty.
+  // Null for a length of -1, a non-null address for 0: librdkafka distinguishes null from empty by the address.
   char* take(int32_t length, size_t* size) {
     isBroken = isBroken || length < -1 || length > lastByte - byte;
     *size = isBroken || length < 0 ? 0 : static_cast<size_t>(length);
@@ -22,8 +22,8 @@ struct Cursor {
 
 struct Record { rd_kafka_topic_t* topic; int32_t partition, id, headerCount; char *key, *value; size_t keySize, valueSize; Cursor headers; };
 
-// Fields of a record: topic, partition or -1, id, lengths of key and value (-1 for null), number of headers, and of each header the lengths of name
-// and value (-1 for null). Bytes in the same order.
+// Fields of a record: topic, partition or -1, id, lengths of key and value (-1 for null), number of headers, and for each header the lengths of name and
+// value (-1 for null). Bytes in the same order.
 static Record readRecord(Cursor& at, const std::vector<rd_kafka_topic_t*>& topics) {
   Record record {};
   size_t topic = static_cast<uint32_t>(at.next()), size;
@@ -55,24 +55,24 @@ static rd_kafka_resp_err_t sendRecord(const Handle& handle, const Record& record
   rd_kafka_resp_err_t error = handle.librdkafka.producev(handle.rk, RD_KAFKA_V_RKT(record.topic), RD_KAFKA_V_PARTITION(record.partition),
     RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record.key, record.keySize), RD_KAFKA_V_VALUE(record.value, record.valueSize),
     RD_KAFKA_V_OPAQUE(reinterpret_cast<void*>(static_cast<intptr_t>(record.id))), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
-  if (error && headers != nullptr) handle.librdkafka.headers_destroy(headers); // the message's own where it was taken
+  if (error && headers != nullptr) handle.librdkafka.headers_destroy(headers); // owned by the message where it was taken
   return error;
 }
 
-// topic(external, name): its number in `send`, -1 where librdkafka refuses the name. Kept until the handle is detached.
+// topic(external, name): the topic's number for `send`, -1 where librdkafka refuses the name. Valid until the handle is detached.
 napi_value topic(napi_env env, napi_callback_info info) {
   auto [external, nameValue] = argumentsOf<2>(env, info);
-  napi_value number; char name[1024]; // a longer one is cut, and refused all the same: librdkafka takes 512 bytes
+  napi_value number; char name[1024]; // a longer name is truncated, and refused too: librdkafka's limit is 512 bytes
   Handle* handle = attachedHandle(env, external);
   if (handle == nullptr) return nullptr;
   if (napi_get_value_string_utf8(env, nameValue, name, sizeof name, nullptr) != napi_ok) return throwError(env, "name is no string");
-  rd_kafka_topic_t* topic = handle->librdkafka.topic_new(handle->rk, name, nullptr); // with the handle's settings for topics
+  rd_kafka_topic_t* topic = handle->librdkafka.topic_new(handle->rk, name, nullptr); // with the handle's topic configuration
   if (topic != nullptr) handle->topics.push_back(topic);
   return napi_create_int32(env, topic == nullptr ? -1 : static_cast<int32_t>(handle->topics.size() - 1), &number), number;
 }
 
-// send(external, bytes, fields, count, errors): how many of `count` records were taken or refused; `errors` has the code of each. The rest found the
-// queue full and is the caller's, to be sent before anything newer.
+// send(external, bytes, fields, count, errors): how many of `count` records were taken or refused; `errors` has the code of each. For the rest the queue was
+// full; the caller keeps it and must send it before any newer record.
 napi_value send(napi_env env, napi_callback_info info) {
   auto [external, bytesValue, fieldsValue, countValue, errorsValue] = argumentsOf<5>(env, info);
   void *bytes, *fields, *errors;
@@ -85,19 +85,19 @@ napi_value send(napi_env env, napi_callback_info info) {
   auto* field = static_cast<const int32_t*>(fields);
   const char* byte = bytes == nullptr ? "" : static_cast<const char*>(bytes);
   Cursor at { field, field + fieldCount, byte, byte + byteCount, false };
-  Cursor check = at; // all are looked at before the first is handed over
+  Cursor check = at; // all records are checked before the first is handed over
   for (uint32_t left = count; left > 0; left--) readRecord(check, handle->topics);
   if (check.isBroken) return throwError(env, "the records do not fit their fields, bytes or topics");
   isProducing = true;
   for (rd_kafka_resp_err_t error; sent < count; static_cast<int32_t*>(errors)[sent++] = error) {
     error = sendRecord(*handle, readRecord(at, handle->topics));
-    if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) break; // nothing passes it, also where it is smaller and would find room
+    if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) break; // no later record may pass it, even a smaller one that would fit
   }
   isProducing = false;
   return napi_create_uint32(env, sent, &result), result;
 }
 
-// acknowledgements(external): those that have come since the last call, as bytes of doubles: id, error, partition, offset.
+// acknowledgements(external): acknowledgements since the last call, as bytes of doubles: id, error, partition, offset.
 napi_value acknowledgements(napi_env env, napi_callback_info info) {
   Handle* handle = attachedHandle(env, argumentsOf<1>(env, info)[0]);
   if (handle == nullptr) return nullptr;
@@ -106,11 +106,11 @@ napi_value acknowledgements(napi_env env, napi_callback_info info) {
   return toBuffer(env, taken.data(), taken.size() * sizeof(double));
 }
 
-// At times with locks of librdkafka's held: nothing that takes one is called. Once for each record that was taken, but for those left when the handle ends.
+// May run with librdkafka's locks held, so nothing that takes one is called. Runs once for each record that was taken, except those left when the handle ends.
 rd_kafka_resp_err_t onAcknowledgement(rd_kafka_t*, rd_kafka_message_t* message, void* opaque) {
   if (isProducing) return RD_KAFKA_RESP_ERR_NO_ERROR;
   Handle& handle = *static_cast<Handle*>(opaque);
-  // Where the broker names one bad record of a request, librdkafka gives its error to all of them, and only their texts differ.
+  // If the broker names one bad record of a request, librdkafka gives its error code to all records; only their texts differ.
   const char* text = handle.librdkafka.message_produce_errstr(message);
   bool isOther = text != nullptr && strncmp(text, "Failed to append record because it was part of a batch", 54) == 0;
   double error = isOther ? RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD : message->err;

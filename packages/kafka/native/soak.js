@@ -3,8 +3,8 @@ import { connectAttachable } from '../dist/handle.js'
 import { Producer, provisionTopics, startBroker } from '../dist/index.js'
 import { attachable, NativeHandle } from '../dist/native.js'
 
-// node native/soak.js [messages, 20000000] [rounds, 1000]: sends and reads so many messages at once on KAFKA_BROKERS or the
-// embedded broker, then opens and closes twenty handles so many times. Fails where memory grows.
+// node native/soak.js [messages, 20000000] [rounds, 1000]: sends and reads this many messages concurrently on KAFKA_BROKERS or the
+// embedded broker, then opens and closes twenty handles this many times. Fails where memory grows.
 
 const [messages = 20_000_000, rounds = 1000] = process.argv.slice(2).map(Number)
 const embedded = process.env.KAFKA_BROKERS ? undefined : await startBroker()
@@ -21,11 +21,11 @@ async function openHandle (Kind, global) {
   return { name, handle }
 }
 
-/** Fails where the end of a series lies more than a tenth and 20 MB above its beginning. */
+/** Fails where the end of a series is more than 10 % and 20 MB above its beginning. */
 function judge (what, series) {
   const tenth = Math.ceil(series.length / 10)
   const mean = values => values.reduce((sum, value) => sum + value, 0) / values.length
-  // Memory settles first: what is compared is the second tenth and the last one.
+  // Compares the second tenth with the last: in the first one memory settles.
   const [first, last] = [mean(series.slice(tenth, 2 * tenth)), mean(series.slice(-tenth))]
   console.log(`${what}: ${first.toFixed(1)} MB in the second tenth, ${last.toFixed(1)} MB in the last`)
   if (last > first * 1.1 + 20) process.exitCode = 1
@@ -55,7 +55,7 @@ const lane = async () => {
   for (; sent < messages;) {
     sent++
     await producer.send({ messages: [{ topic, partition: sent % 4, key: `key-${sent % 100}`, value: 'x'.repeat(100 + sent % 100) }] })
-    // The embedded broker forgets what is not read soon, and a reader that waits for it would wait for ever.
+    // The embedded broker removes old records, and a reader would wait for them without end.
     while (sent - reading.read > 50_000) await new Promise(resolve => setImmediate(resolve))
     if (sent % Math.ceil(messages / 100) === 0) series.push(megabytes())
   }
