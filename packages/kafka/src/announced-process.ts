@@ -4,24 +4,24 @@ import { fileURLToPath } from 'node:url'
 export interface AnnouncedProcess<Announcement> {
   readonly child: ChildProcess
   readonly announced: Announcement
-  /** Settles when the process has ended, with its exit code or the name of its signal. */
+  /** Resolves when the process has ended, with its exit code or the name of its signal. */
   readonly ended: Promise<number | string>
 }
 
-/** What a process says whose task failed. */
+/** Message of a process whose task failed. */
 export interface Failure { error: string }
 
 /**
- * Runs a server or a task in a process of its own, and waits for the one message that says where it listens, or what came of
- * it. The process watches the channel between the two, and ends with this one, however this one dies.
+ * Runs a server or a task in a child process and waits for its one message: the server's address or the task's result. The child
+ * watches the IPC channel and exits when this process ends, also by SIGKILL.
  *
- * @param name for errors: "the embedded broker"
- * @param signal ends the process
- * @throws with one line when the process ends before its message, or says that it failed; an AbortError when the signal comes
+ * @param name for error messages, such as "the embedded broker"
+ * @param signal kills the process
+ * @throws Error with one line when the process ends before its message, or its task failed; an AbortError when `signal` is aborted
  */
 export async function startAnnounced<Announcement extends object> (name: string, script: URL, args: string[] = [], signal?: AbortSignal): Promise<AnnouncedProcess<Announcement>> {
   const child = fork(fileURLToPath(script), args, {
-    // A session of its own: a terminal's Ctrl-C goes to the whole foreground group, and a server must outlive its clients.
+    // Its own session: Ctrl-C in a terminal signals the whole foreground group, and a server must outlive its clients.
     detached: true,
     execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -44,12 +44,12 @@ export async function startAnnounced<Announcement extends object> (name: string,
   return { child, announced, ended }
 }
 
-/** The other side: says what the task returns, or why it failed. Ends this process with the one that started it. */
+/** The child's side: sends the task's result, or the reason of its failure. Exits when the parent does. */
 export async function announce (task: () => Promise<object>): Promise<void> {
   process.on('disconnect', () => process.exit(0))
-  // The channel may be closed already.
+  // The parent may have ended before the listener was added.
   if (!process.connected) process.exit(0)
-  // The one who started it decides when it ends.
+  // The parent decides when this process ends.
   process.on('SIGINT', () => {})
   process.send?.(await task().catch((error): Failure => ({ error: error instanceof Error ? error.message : String(error) })))
 }

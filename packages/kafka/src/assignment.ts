@@ -1,7 +1,7 @@
 import rdkafka from 'node-rdkafka'
+import { AssignedHandle } from './assigned-handle.js'
 import type { AttachedConsumer } from './attached-consumer.js'
 import type { Condition } from './condition.js'
-import { KafkaError } from './errors.js'
 import type { Batch, ReadError, ReadMessage } from './native-batch.js'
 import type { Partition } from './partition.js'
 import { nameOf, Partitions } from './partitions.js'
@@ -10,34 +10,33 @@ import type { Logger, Message, Statistics } from './types.js'
 import type { Flow } from './stall.js'
 import { UnreadPartitions } from './unread-partitions.js'
 
-/** How long a read waits for room before what is full is paused, in ms; a pause throws away what librdkafka has fetched ahead. */
-const roomLimitMs = 250
-/** How long a new watermark waits to be stored, in ms. */
+/** Longest wait for capacity before full partitions are paused, in ms; a pause discards what librdkafka has fetched ahead. */
+const capacityLimitMs = 250
+/** Longest time until a new watermark is stored, in ms. */
 const storeAfterMs = 100
-/** How long messages in flight may hold up a rebalance, in ms. */
+/** Longest time that messages in flight delay a rebalance, in ms. */
 const revokeLimitMs = 5000
 
 const endOfPartition = rdkafka.CODES.ERRORS.ERR__PARTITION_EOF
 const toTopicPartition = ({ topic, partition }: Partition) => ({ topic, partition })
 
-/** The partitions that this member of the group holds, from their assignment to the last commit before they are given up. */
+/** The partitions of this group member, from their assignment to the last commit before they are given up. */
 export class Assignment {
   isClosed = false
-  readonly #handle: rdkafka.KafkaConsumer
+  readonly #handle: AssignedHandle
   readonly #logger: Logger
   readonly #autoCommit: boolean
-  #isCooperative = true
-  /** Those that are leaving too: revoked, and waiting for messages in flight. */
+  /** Includes revoked partitions that wait for messages in flight. */
   readonly #partitions: Partitions
   readonly #unread = new UnreadPartitions()
   #storing: NodeJS.Timeout | undefined
-  /** Messages handed out, committed or released until now. */
+  /** Messages handed out, committed or released so far. */
   #moves = 0
   readonly #condition: Condition
 
   constructor ({ handle, condition }: AttachedConsumer, logger: Logger, { autoCommit, isCumulative }: { autoCommit: boolean, isCumulative: boolean }) {
     this.#partitions = new Partitions(isCumulative)
-    this.#handle = handle
+    this.#handle = new AssignedHandle(handle, logger)
     this.#condition = condition
     this.#logger = logger
     this.#autoCommit = autoCommit
@@ -47,43 +46,47 @@ export class Assignment {
     return this.#partitions.held.map(toTopicPartition)
   }
 
-  /** How much the next read may take. */
-  get room (): { count: number, bytes: number } {
-    return this.#partitions.room
+  /** The most that the next read may take. */
+  get capacity (): { count: number, bytes: number } {
+    return this.#partitions.capacity
   }
 
-  /** Whether something is paused that is to be read on. */
+  /** Whether a paused partition can be resumed. */
   get isResumeDue (): boolean {
     return this.#partitions.isResumeDue
   }
 
-  add (partitions: rdkafka.TopicPartition[]): void {
-    this.#isCooperative = this.#handle.rebalanceProtocol() === 'COOPERATIVE'
-    // Nobody takes these away again: librdkafka has left the group already.
-    if (this.isClosed && !this.#isCooperative) {
-      this.#tell(() => this.#handle.assign([]))
-      return
-    }
+  add (partitions: rdkafka.Assignment[]): void {
+    this.#handle.readProtocol()
+    // librdkafka has left the group already, so no revocation will follow.
+    if (this.isClosed && !this.#handle.isCooperative) return this.#handle.assign([])
     for (const partition of partitions) this.#partitions.add(partition)
-    this.#tell(() => this.#isCooperative ? this.#handle.incrementalAssign(partitions) : this.#handle.assign(partitions))
+    this.#handle.assign(partitions)
     this.#logger.info({ added: partitions.map(nameOf), held: this.#partitions.held.length }, 'kafka: partitions assigned')
   }
 
-  /** Gives partitions up after their messages in flight are committed, or after 5 s. Until then librdkafka keeps them. */
-  async remove (partitions: rdkafka.TopicPartition[]): Promise<void> {
+  /** Commits the starting points of a group without commits, so that the next member continues from there. Negative offsets are unknown ones. */
+  startAt (starts: rdkafka.TopicPartitionOffset[]): void {
+    for (const { topic, partition, offset } of starts) if (offset >= 0) this.#partitions.find(topic, partition)?.startAt(offset)
+    if (starts.length > 0) this.#storeSoon()
+  }
+
+  /** Gives partitions up once their messages in flight are committed, at the latest after 5 s. librdkafka keeps them until then. */
+  async remove (partitions: rdkafka.Assignment[]): Promise<void> {
     const leaving = partitions.flatMap(({ topic, partition }) => this.#partitions.find(topic, partition) ?? [])
     for (const partition of leaving) partition.leave()
     await this.#condition.until(() => this.isClosed || leaving.every(({ inFlight }) => inFlight === 0), revokeLimitMs)
     this.storeOffsets()
     for (const partition of leaving) this.#partitions.delete(partition)
-    // For librdkafka a pause outlasts the assignment.
-    if (!this.isClosed) this.#tellOf('resume', leaving.filter(({ paused }) => paused))
-    this.#tell(() => this.#isCooperative ? this.#handle.incrementalUnassign(partitions) : this.#handle.unassign())
-    this.#condition.made()
+    // In librdkafka a pause outlasts the assignment.
+    if (!this.isClosed) this.#handle.resume(leaving.filter(({ paused }) => paused).map(toTopicPartition))
+    // Not `partitions`: a `rebalance_cb` may have assigned only some of them.
+    this.#handle.unassign(leaving.map(toTopicPartition))
+    this.#condition.changed()
     this.#logger.info({ removed: partitions.map(nameOf), held: this.#partitions.held.length }, 'kafka: partitions given up')
   }
 
-  /** Takes what was read. Returns the errors that are more than the end of a log. */
+  /** Takes a batch that was read. Returns its errors, without ends of partitions. */
   push ({ messages, errors }: Batch): ReadError[] {
     const ends = errors.filter(({ code }) => code === endOfPartition)
     let from = 0
@@ -99,14 +102,13 @@ export class Assignment {
     return failures
   }
 
-  /** Topics of which messages have been out for so long, and none was ever committed or released. */
+  /** Topics with messages in flight for longer than `forMs`, of which none was ever committed or released. */
   unhandled (forMs: number): string[] {
     const since = performance.now() - forMs
     const unanswered = this.#partitions.held.filter(({ unansweredSince }) => unansweredSince !== undefined && unansweredSince < since)
     return [...new Set(unanswered.map(({ topic }) => topic))]
   }
 
-  /** How many messages are out without a commit, how often that has changed, and whether more are there. */
   get flow (): Flow {
     return { inFlight: this.#partitions.inFlight, moves: this.#moves, isHeldUp: this.#partitions.held.some(({ hasFetched }) => hasFetched) }
   }
@@ -118,7 +120,7 @@ export class Assignment {
     this.#moves++
     if (this.#autoCommit) this.#partitions.find(message.topic, message.partition)?.commit(message.offset)
     if (this.#autoCommit) this.#storeSoon()
-    this.#condition.made()
+    this.#condition.changed()
     return message
   }
 
@@ -128,16 +130,16 @@ export class Assignment {
       this.#logger.info({ topic, partition, offset }, 'kafka: commit dropped, the message is not in flight here')
     }
     this.#storeSoon()
-    this.#condition.made()
+    this.#condition.changed()
   }
 
   #push (message: ReadMessage): void {
     const partition = this.#partitions.find(message.topic, message.partition)
-    if (partition === undefined || partition.isLeaving) return // revoked since librdkafka has served it
+    if (partition === undefined || partition.isLeaving) return // revoked since librdkafka fetched it
     partition.push(toMessage(message, () => {
       this.#moves++
       partition.release(message.offset)
-      this.#condition.made()
+      this.#condition.changed()
     }), message.size)
   }
 
@@ -145,17 +147,9 @@ export class Assignment {
     if (!this.isClosed) this.#storing ??= setTimeout(() => this.storeOffsets(), storeAfterMs)
   }
 
-  /** Pauses what has reached a bound and resumes what has room again, so that reading, and with it membership, goes on. */
-  #pauseAndResume (): void {
-    const change = this.#partitions.toChange
-    this.#tellOf('pause', change.filter(({ paused }) => !paused))
-    this.#tellOf('resume', change.filter(({ paused }) => paused))
-    for (const partition of change) partition.paused = !partition.paused
-  }
-
   /**
-   * Hands the watermarks that have moved to librdkafka, which commits them in the background, but none below what is
-   * committed: after a committed offset that was out of range, the first one has to be committed by itself.
+   * Stores watermarks that have moved; librdkafka commits them in the background, but never an offset below the committed one.
+   * So the first watermark of a partition is committed explicitly: the committed offset may be higher, from before the log went back.
    */
   storeOffsets (): void {
     clearTimeout(this.#storing)
@@ -164,50 +158,42 @@ export class Assignment {
       const watermark = held.takeWatermark()
       return watermark === undefined ? [] : [{ topic: held.topic, partition: held.partition, ...watermark }]
     })
+    this.#handle.store(moved)
     const first = moved.filter(({ isFirst }) => isFirst)
-    if (moved.length > 0) this.#tell(() => this.#handle.offsetsStore(moved))
-    if (first.length > 0) this.#tell(() => this.#handle.commit(first))
+    if (first.length > 0) this.#handle.commit(first)
   }
 
-  /** Before reading: waits for a short while until a read is worth its while. Where it is not by then, pauses what holds it up. */
-  async roomOrPause (): Promise<void> {
-    await this.#condition.until(() => this.isClosed || this.#partitions.hasRoom, roomLimitMs)
-    this.#pauseAndResume()
+  /** Requests a commit of the stored offsets, without waiting for it. */
+  commitStored (): void {
+    this.#handle.commit()
   }
 
-  /** To be told of each statistics. Assigns once more what librdkafka may never read otherwise. */
-  readAgain (statistics: Statistics): void {
-    const again = this.#unread.check(statistics, this.#partitions, this.#isCooperative)
+  /** Waits up to 250 ms for capacity, then pauses full partitions and resumes others, so that polling, and with it membership, goes on. */
+  async capacityOrPause (): Promise<void> {
+    await this.#condition.until(() => this.isClosed || this.#partitions.hasCapacity, capacityLimitMs)
+    const change = this.#partitions.toChange
+    this.#handle.pause(change.filter(({ paused }) => !paused).map(toTopicPartition))
+    this.#handle.resume(change.filter(({ paused }) => paused).map(toTopicPartition))
+    for (const partition of change) partition.paused = !partition.paused
+  }
+
+  /** Reassigns partitions that librdkafka would never read. To be called with each statistics event. */
+  refetchOffsets (statistics: Statistics): void {
+    const again = this.#unread.check(statistics, this.#partitions, this.#handle.isCooperative)
     if (again.length === 0) return
-    this.#logger.info({ unread: again.filter(({ next }) => next === undefined).map(nameOf) }, 'kafka: committed offsets are asked for again')
-    if (this.#isCooperative) this.#tell(() => this.#handle.incrementalUnassign(again.map(toTopicPartition)))
-    const from = again.map(held => ({ ...toTopicPartition(held), ...held.next !== undefined && { offset: held.next } }))
-    this.#tell(() => this.#isCooperative ? this.#handle.incrementalAssign(from) : this.#handle.assign(from))
+    this.#logger.info({ unread: again.filter(({ next }) => next === undefined).map(nameOf) }, 'kafka: committed offsets are fetched again')
+    this.#handle.reassign(again.map(held => ({ ...toTopicPartition(held), ...held.next !== undefined && { offset: held.next } })))
   }
 
-  /** Resolves when no message is in flight any more, at the latest after `limitMs`. */
+  /** Resolves when no message is in flight, at the latest after `limitMs`. */
   async finished (limitMs: number): Promise<void> {
     await this.#condition.until(() => this.#partitions.inFlight === 0, limitMs)
   }
 
-  /** Whether no partition is held any more, which is waited for, for at most `limitMs`. */
+  /** Resolves with true when no partition is held, with false after `limitMs`. */
   async givenUp (limitMs: number): Promise<boolean> {
-    const isSo = () => this.#partitions.all.length === 0
-    await this.#condition.until(isSo, limitMs)
-    return isSo()
-  }
-
-  #tellOf (verb: 'pause' | 'resume', partitions: Partition[]): void {
-    if (partitions.length > 0) this.#tell(() => this.#handle[verb](partitions.map(toTopicPartition)))
-  }
-
-  /** librdkafka refuses what it has lost meanwhile (ERR__STATE): the next assignment puts that right. */
-  #tell<Answer> (call: () => Answer): Answer | undefined {
-    try {
-      return call()
-    } catch (cause) {
-      this.#logger.info({ err: KafkaError.from(cause) }, 'kafka: the assignment has changed meanwhile')
-      return undefined
-    }
+    const isGivenUp = () => this.#partitions.all.length === 0
+    await this.#condition.until(isGivenUp, limitMs)
+    return isGivenUp()
   }
 }

@@ -2,33 +2,31 @@ import Denque from 'denque'
 import { KafkaError } from './errors.js'
 import type { Pending } from './in-flight.js'
 
-/** What is held back for a larger request goes after this long at the latest: a partition without a leader delays others by no more. */
-const heldForMs = 10
-/** librdkafka makes room a little after it has told what became of the last message. */
+/** Longest linger for a larger request, in ms; also the longest delay by a partition without a leader. */
+const lingerMs = 10
+/** Retry interval in ms while nothing is in flight: librdkafka frees queue space shortly after the last acknowledgement. */
 const retryAfterMs = 5
-/** Offered to `take` at a time. */
+/** Messages for one call of `take`. */
 const perCall = 1000
 
 interface Listener {
-  /** Whether to wait for more. */
-  isHeld: () => boolean
-  /** Whether nothing is in flight, whose end would wake the backlog. */
+  /** Whether to linger for more messages. */
+  isLingering: () => boolean
+  /** Whether nothing is in flight, so that no acknowledgement will wake the backlog. */
   isIdle: () => boolean
-  /** Hands messages over, and returns how many found room. */
+  /** Hands messages over and returns how many the local queue took. */
   take: (pendings: Pending[]) => number
 }
 
-/** Messages not handed to librdkafka yet, in the order they came. What comes in one turn of the event loop goes at its end. */
+/** Messages not yet handed to librdkafka, in order. Those of one turn of the event loop are handed over together at its end. */
 export class Backlog {
   readonly #limitMs: number
   readonly #on: Listener
   readonly #waiting = new Denque<{ pending: Pending, since: number }>()
   #turn: NodeJS.Immediate | undefined
-  #held: NodeJS.Timeout | undefined
+  #linger: NodeJS.Timeout | undefined
 
-  /**
-   * @param limitMs how long a message may wait here
-   */
+  /** @param limitMs longest time that a message may wait here */
   constructor (limitMs: number, on: Listener) {
     this.#limitMs = limitMs
     this.#on = on
@@ -43,27 +41,27 @@ export class Backlog {
     this.wake()
   }
 
-  /** To be called whenever there may be room, or when less is in flight. */
+  /** To be called whenever the local queue may have capacity, or fewer messages are in flight. */
   wake (): void {
     if (this.#waiting.length === 0) return
     this.#turn ??= setImmediate(() => {
       this.#turn = undefined
-      if (this.#on.isHeld()) this.#held ??= setTimeout(() => this.#handOver(), heldForMs)
+      if (this.#on.isLingering()) this.#linger ??= setTimeout(() => this.#handOver(), lingerMs)
       else this.#handOver()
     })
   }
 
-  /** Ends what has waited for too long. */
+  /** Rejects messages that have waited too long. */
   expire (): void {
     const dueAt = performance.now() - this.#limitMs
     for (let first = this.#waiting.peekFront(); first && first.since < dueAt; first = this.#waiting.peekFront()) {
       this.#waiting.shift()
-      first.pending.reject(new KafkaError('ERR__MSG_TIMED_OUT', 'No room in the local queue'))
+      first.pending.reject(new KafkaError('ERR__MSG_TIMED_OUT', 'The local queue is full'))
     }
-    this.wake() // what comes next may be smaller
+    this.wake() // the next message may be smaller
   }
 
-  /** Empties it. */
+  /** Removes and returns all messages. */
   take (): Pending[] {
     const all = this.#waiting.toArray().map(({ pending }) => pending)
     this.#waiting.clear()
@@ -71,19 +69,19 @@ export class Backlog {
   }
 
   #handOver (): void {
-    clearTimeout(this.#held)
-    this.#held = undefined
+    clearTimeout(this.#linger)
+    this.#linger = undefined
     while (this.#waiting.length > 0) {
       const next: Pending[] = []
-      for (let place = 0; place < perCall; place++) {
-        const waiting = this.#waiting.peekAt(place)
+      for (let index = 0; index < perCall; index++) {
+        const waiting = this.#waiting.peekAt(index)
         if (waiting === undefined) break
         next.push(waiting.pending)
       }
       const taken = this.#on.take(next)
       for (let left = taken; left > 0; left--) this.#waiting.shift()
       if (taken > 0) continue
-      if (this.#on.isIdle()) this.#held = setTimeout(() => this.#handOver(), retryAfterMs)
+      if (this.#on.isIdle()) this.#linger = setTimeout(() => this.#handOver(), retryAfterMs)
       break
     }
   }

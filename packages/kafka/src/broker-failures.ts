@@ -1,7 +1,7 @@
 import { redactor } from './properties.js'
-import type { ClientOptions } from './types.js'
+import type { ClientOptions } from './client-options.js'
 
-/** Why a broker cannot be reached. */
+/** Reason why a broker cannot be reached. */
 export interface BrokerFailure {
   /** host:port */
   broker: string
@@ -9,26 +9,26 @@ export interface BrokerFailure {
 }
 
 interface Failure {
-  /** None while the broker is connected. */
+  /** Undefined while the broker is connected. */
   reason: string | undefined
-  /** The reason that was told last. */
-  told: string | undefined
-  /** When each reason was told, in the last 10 s. */
-  toldAt: Map<string, number>
+  /** Kind of the latest reported reason. */
+  reported: string | undefined
+  /** When each kind of reason was reported, within the last 10 s. */
+  reportedAt: Map<string, number>
 }
 
-/** The same reason of the same broker is told again after this long at the earliest. */
+/** Shortest time between two reports of the same reason and broker, in ms. */
 const repeatAfterMs = 10_000
-/** Seven is debug: the same lines again, with more words. */
+/** Severity 7 (debug) repeats the same lines with more words. */
 const longestSeverity = 6
 
 // [thrd:ssl://host:9092/bootstrap]: ssl://host:9092/bootstrap: <reason> (after 3ms in state CONNECT, 1 identical error(s) suppressed)
 const line = /^\[thrd:.*?\]: (?:(?:(\w+):\/\/)?(\S+)\/[\w-]+|GroupCoordinator: (\S+)): (.+?)(?: \(after \d+ms in state (\w+).*\))?$/
 
 /**
- * Reads one of librdkafka's log lines with facility FAIL, where alone stands why a broker cannot be reached.
+ * Parses a librdkafka log line with facility FAIL, the only source of the reason why a broker cannot be reached.
  *
- * @returns undefined for a line of another form, such as that of a broker whose address is not known yet
+ * @returns undefined for a line of another form, such as that of a broker whose address is still unknown
  */
 export function readFailure (message: string): BrokerFailure | undefined {
   const [, protocol = 'plaintext', name, coordinator, text = '', state = ''] = line.exec(message) ?? []
@@ -36,30 +36,30 @@ export function readFailure (message: string): BrokerFailure | undefined {
   return broker === undefined ? undefined : { broker, reason: explain(text, state, protocol.endsWith('ssl')) }
 }
 
-/** librdkafka's words, with what they leave open. */
+/** librdkafka's text, completed or corrected where it misleads. */
 function explain (text: string, state: string, isTls: boolean): string {
   const size = /Invalid response size (-?\d+)/.exec(text)?.[1]
-  if (size !== undefined && state !== 'UP') return `what answers is no Kafka listener${isTls ? '' : ' without TLS'}: its first bytes are ${bytes(Number(size))}`
-  // librdkafka asks to look at ssl.ca.location, whatever is wrong with the certificate.
+  if (size !== undefined && state !== 'UP') return `the server is no Kafka listener${isTls ? '' : ' without TLS'}: its first bytes are ${bytes(Number(size))}`
+  // librdkafka names ssl.ca.location, whatever is wrong with the certificate.
   if (text.includes('certificate verify failed')) return 'certificate verify failed: its authority is not in ssl.ca.location, it is for another name, or it has expired'
   if (text.startsWith('Disconnected') && state === 'APIVERSION_QUERY' && !isTls) return `${text}: is it a TLS listener?`
-  // librdkafka asks so itself, unless it finds the connection closed as soon as it has said hello.
+  // librdkafka adds this question itself, except where the connection is closed right after the TLS hello.
   if (text.startsWith('Disconnected: SSL') && ['CONNECT', 'SSL_HANDSHAKE'].includes(state)) return `${text}: connecting to a PLAINTEXT broker listener?`
   if (/SSL alert number/.test(text)) return `${text}: the broker refuses the client's certificate, or there is none`
   return text
 }
 
-/** The length that Kafka's protocol begins with is what something else has said: "HTTP", or a TLS alert. */
+/** The first four bytes as text. Another protocol's start, such as "HTTP" or a TLS alert, was read as the length of a Kafka response. */
 function bytes (size: number): string {
   const first = Buffer.alloc(4)
   first.writeInt32BE(size)
   return JSON.stringify(first.toString('latin1').replaceAll(/[^ -~]/g, '.'))
 }
 
-/** Two addresses of one name fail in turn, for the same reason; and a connection that is closed is at times one that was reset. */
+/** Reduces a reason to its kind: two addresses of one name fail in turn for the same reason, and a closed connection is sometimes reported as reset. */
 const kindOf = (reason: string) => reason.replace(/ipv[46]#\S+/, '').replace(/^Disconnected: connection [^:]*(: receive 0 after POLLIN)?/, 'Disconnected').replaceAll(/\d+/g, '')
 
-/** The brokers that cannot be reached, and why: each reason is told once, and again when it changes. */
+/** Unreachable brokers with their reasons. Each reason is reported once, and again when it changes. */
 export class BrokerFailures {
   readonly #failures = new Map<string, Failure>()
   readonly #redact: (text: string) => string
@@ -69,47 +69,47 @@ export class BrokerFailures {
     this.#redact = redactor(options)
   }
 
-  /** Takes one of librdkafka's log lines with facility FAIL. */
+  /** Adds a librdkafka log line with facility FAIL. */
   add (severity: number, message: string): void {
     const failure = severity <= longestSeverity ? readFailure(message) : undefined
     if (failure === undefined) return
     const reason = this.#redact(failure.reason)
     const known = this.#failures.get(failure.broker)
-    this.#failures.set(failure.broker, { told: undefined, toldAt: new Map(), ...known, reason })
+    this.#failures.set(failure.broker, { reported: undefined, reportedAt: new Map(), ...known, reason })
     this.#latest = failure.broker
   }
 
-  /** What stands against each broker now. */
+  /** Current failures. */
   get all (): BrokerFailure[] {
     return [...this.#failures].flatMap(([broker, { reason }]) => reason === undefined ? [] : [{ broker, reason }])
   }
 
-  /** The latest, which counts as told from here on. */
+  /** The latest failure; it counts as reported from now on. */
   takeLatest (): BrokerFailure | undefined {
     const failure = this.#latest === undefined ? undefined : this.#failures.get(this.#latest)
-    return this.#latest === undefined || failure === undefined ? undefined : this.#tell(this.#latest, failure)
+    return this.#latest === undefined || failure === undefined ? undefined : this.#report(this.#latest, failure)
   }
 
-  /** Those that are new or have changed, which count as told from here on. */
+  /** New and changed failures; they count as reported from now on. */
   takeNews (): BrokerFailure[] {
-    const isNews = ({ reason, told, toldAt }: Failure) =>
-      reason !== undefined && kindOf(reason) !== told && performance.now() - (toldAt.get(kindOf(reason)) ?? -Infinity) >= repeatAfterMs
-    return [...this.#failures].filter(([, failure]) => isNews(failure)).flatMap(([broker, failure]) => this.#tell(broker, failure) ?? [])
+    const isNew = ({ reason, reported, reportedAt }: Failure) =>
+      reason !== undefined && kindOf(reason) !== reported && performance.now() - (reportedAt.get(kindOf(reason)) ?? -Infinity) >= repeatAfterMs
+    return [...this.#failures].filter(([, failure]) => isNew(failure)).flatMap(([broker, failure]) => this.#report(broker, failure) ?? [])
   }
 
-  /** The broker is connected. */
-  over (broker: string): void {
+  /** To be called when the broker is connected. */
+  connected (broker: string): void {
     const failure = this.#failures.get(broker)
-    if (failure) Object.assign(failure, { reason: undefined, told: undefined })
+    if (failure) Object.assign(failure, { reason: undefined, reported: undefined })
     if (this.#latest === broker) this.#latest = undefined
   }
 
-  #tell (broker: string, { reason, toldAt, ...failure }: Failure): BrokerFailure | undefined {
+  #report (broker: string, { reason, reportedAt, ...failure }: Failure): BrokerFailure | undefined {
     if (reason === undefined) return undefined
     const now = performance.now()
-    for (const [old, at] of toldAt) if (now - at >= repeatAfterMs) toldAt.delete(old)
-    toldAt.set(kindOf(reason), now)
-    this.#failures.set(broker, { ...failure, reason, toldAt, told: kindOf(reason) })
+    for (const [old, time] of reportedAt) if (now - time >= repeatAfterMs) reportedAt.delete(old)
+    reportedAt.set(kindOf(reason), now)
+    this.#failures.set(broker, { ...failure, reason, reportedAt, reported: kindOf(reason) })
     return { broker, reason }
   }
 }

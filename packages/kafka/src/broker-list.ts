@@ -1,6 +1,6 @@
 const address = /^(?:\[[0-9a-fA-F:]+\]|[^\s,:/[\]]+):(\d{1,5})$/
 
-/** Whether this is `host:port,host:port`, with or without spaces after the commas, as librdkafka takes it. */
+/** Whether the text is `host:port,host:port`, as librdkafka accepts it: spaces around addresses are allowed. */
 export function isBrokerList (text: string): boolean {
   return text.split(',').every(broker => {
     const port = Number(address.exec(broker.trim())?.[1])

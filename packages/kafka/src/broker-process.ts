@@ -2,9 +2,8 @@ import kafka from 'node-rdkafka'
 import { announce } from './announced-process.js'
 import type { Announcement } from './broker.js'
 
-// A client with this property runs a cluster inside itself. The mock takes any request up to the client's
-// `receive.message.max.bytes`, and keeps at most 5 MB or 100,000 record batches a partition, but always the newest one:
-// at the default of 100 MB every record that a producer can be configured to send is taken.
+// A client with `test.mock.num.brokers` runs a mock cluster. It accepts requests up to the client's `receive.message.max.bytes`
+// (100 MB: more than any producer sends), and keeps at most 5 MB or 100,000 record batches for each partition, but always the newest one.
 const cluster = new kafka.Producer({
   'client.id': 'embedded-broker',
   'test.mock.num.brokers': 1,

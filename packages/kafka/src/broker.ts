@@ -1,29 +1,28 @@
 import { startAnnounced } from './announced-process.js'
 
-/** An embedded broker: real protocol on loopback, memory only, a new port at every start. */
+/** An embedded broker: the real protocol on loopback, in memory only, on a new port at every start. */
 export interface Broker {
   /** `host:port`, for `metadata.broker.list`. */
   readonly brokers: string
   readonly pid: number
-  /** Settles when the process has ended, whoever ended it, with its exit code or the name of its signal. */
+  /** Resolves when the process has ended for any reason, with its exit code or the name of its signal. */
   readonly ended: Promise<number | string>
-  /** Ends the process, and with it everything that was on the broker. */
+  /** Kills the process; its topics and records are lost. */
   close (): Promise<void>
 }
 
-/** What the process says once it listens. */
+/** Message of the process once it listens. */
 export interface Announcement { brokers: string }
 
 /**
- * Starts librdkafka's mock cluster in a process of its own, which ends with this one however this one dies: it watches
- * the channel between the two.
+ * Starts librdkafka's mock cluster in a child process, which exits when this process ends, also by SIGKILL.
  *
- * @throws when the process ends or fails before it announced its address
+ * @throws Error when the process ends or fails before it has announced its address
  */
 export async function startBroker (): Promise<Broker> {
   const { child, announced, ended } = await startAnnounced<Announcement>('the embedded broker', new URL('./broker-process.js', import.meta.url))
   const close = async () => {
-    // There is nothing to save, and this ends a stopped process (SIGSTOP), too.
+    // SIGKILL, because it ends a process stopped by SIGSTOP too, and there is no state to save.
     child.kill('SIGKILL')
     await ended
   }

@@ -1,10 +1,10 @@
-/** Lets somebody wait for a fact that others bring about. */
+/** Waits for facts that other code brings about. */
 export class Condition {
   readonly #checks = new Set<() => void>()
   #isDue = false
 
-  /** To be called whenever the fact may have come true. It is looked at once a turn of the event loop. */
-  made (): void {
+  /** To be called whenever the fact may have changed. Checks once in a turn of the event loop. */
+  changed (): void {
     if (this.#isDue || this.#checks.size === 0) return
     this.#isDue = true
     setImmediate(() => {
@@ -13,21 +13,21 @@ export class Condition {
     })
   }
 
-  /** Looks at once. */
+  /** Checks synchronously. */
   check (): void {
     for (const check of this.#checks) check()
   }
 
-  /** Resolves when it is so, at the latest after `limitMs`. */
-  async until (isSo: () => boolean, limitMs: number): Promise<void> {
-    if (isSo()) return
+  /** Resolves when the fact is true, at the latest after `limitMs`. */
+  async until (isTrue: () => boolean, limitMs: number): Promise<void> {
+    if (isTrue()) return
     await new Promise<void>(resolve => {
       const end = () => {
         clearTimeout(timer)
         this.#checks.delete(check)
         resolve()
       }
-      const check = () => { if (isSo()) end() }
+      const check = () => { if (isTrue()) end() }
       const timer = setTimeout(end, limitMs)
       this.#checks.add(check)
     })

@@ -6,10 +6,10 @@ import { readVariable } from './variables.js'
 
 export { readVariable } from './variables.js'
 
-/** librdkafka's properties, by their own names: a part of the options of every client. */
+/** librdkafka properties that every client's options include. */
 export type Connection = Readonly<Record<string, string>>
 
-/** The variables that say how to reach Kafka, and librdkafka's property for each. */
+/** Environment variables of the connection, and librdkafka's property for each. */
 const variables = {
   KAFKA_BROKERS: 'metadata.broker.list',
   KAFKA_SECURITY_PROTOCOL: 'security.protocol',
@@ -41,10 +41,10 @@ const credentials: Record<string, Array<keyof typeof variables>> = {
 }
 
 /**
- * How to reach Kafka: the only place that says so, for services and tools. What stands in the file that
- * `KAFKA_PROPERTIES_FILE` names gives way to variables, and both to what a client sets in code.
+ * Reads how to reach Kafka from the environment; services and tools read it nowhere else. Later wins: the file that
+ * `KAFKA_PROPERTIES_FILE` names, variables, options that a client sets in code.
  *
- * @throws Error whose message is one line that names the variable at fault, and repeats no secret
+ * @throws Error whose message is one line that names the wrong variable and repeats no secret
  */
 export function connection (env: Record<string, string | undefined>): Connection {
   const fileName = env[propertiesFile]
@@ -57,18 +57,18 @@ export function connection (env: Record<string, string | undefined>): Connection
   return properties
 }
 
-/** The variables of an environment that say how to reach Kafka, to be handed to another process. */
+/** The variables of the connection that are set, for the environment of another process. */
 export function connectionEnvironment (env: Record<string, string | undefined>): Record<string, string> {
   const names = connectionVariables.flatMap(name => [name, `${name}_FILE`])
   return Object.fromEntries(names.flatMap(name => env[name] ? [[name, env[name]]] : []))
 }
 
-/** Whether any variable says how to reach Kafka: a launcher without one starts a broker of its own. */
+/** Whether any variable of the connection is set; without one the launcher starts an embedded broker. */
 export function isConnectionGiven (env: Record<string, string | undefined>): boolean {
   return Object.keys(connectionEnvironment(env)).length > 0
 }
 
-/** Normalizes the properties, and refuses what librdkafka would refuse later, ignore, or answer with a plaintext connection. */
+/** Normalizes the properties, and refuses those that librdkafka would refuse later, ignore, or use for a plaintext connection. */
 function check (properties: Record<string, string>): void {
   const brokers = properties['metadata.broker.list']
   if (!isBrokerList(brokers ?? '')) throw new Error(`KAFKA_BROKERS must be host:port,host:port${brokers === undefined ? ', and is not set' : ''}`)
@@ -91,7 +91,7 @@ function checkSasl (properties: Record<string, string>): void {
   if (mechanism === undefined) throw new Error(`KAFKA_SASL_MECHANISM must be ${oneOf(mechanisms)}, and is not set`)
   properties['sasl.mechanism'] = mechanism
   if (mechanism === 'OAUTHBEARER') {
-    // librdkafka's other method takes tokens from a callback, or makes unsigned ones itself, for development.
+    // Unsigned tokens, for development, come from librdkafka's default method.
     if (properties['enable.sasl.oauthbearer.unsecure.jwt'] === 'true') return
     properties['sasl.oauthbearer.method'] ??= 'oidc'
     if (!features().includes('oidc')) {
@@ -103,7 +103,7 @@ function checkSasl (properties: Record<string, string>): void {
   }
 }
 
-/** The binding is loaded only where this matters, so that a wrong setting ends a process soon. */
+/** Loads the binding only where its features matter, so that a wrong setting ends a process soon. */
 function features (): string[] {
   return (createRequire(import.meta.url)('node-rdkafka') as typeof import('node-rdkafka')).features
 }

@@ -4,21 +4,23 @@ import { Membership } from './membership.js'
 import { ReadErrors } from './read-errors.js'
 import { ReadRights } from './read-rights.js'
 import { Stall } from './stall.js'
+import { StartingPoints } from './starting-points.js'
 import { MessageStream } from './stream.js'
-import type { ClientOptions } from './types.js'
+import type { ConsumerOptions } from './client-options.js'
 import { loggerOf } from './logger.js'
 import { UnhandledTopics } from './unhandled.js'
 
 interface Offset { topic: string, partition: number, offset: number | bigint }
 
-/** A consumer on librdkafka, of the shape that @fastify/kafka calls. */
+/** A consumer on librdkafka with the interface that @fastify/kafka calls. */
 export class Consumer {
-  readonly #options: ClientOptions
+  readonly #options: ConsumerOptions
   readonly #membership: Membership
   readonly #readErrors: ReadErrors
   readonly #unhandled: UnhandledTopics
   readonly #stall: Stall
   readonly #readRights: ReadRights
+  readonly #startingPoints: StartingPoints
   #handle: ConsumerHandle
   #topics: string[] = []
   readonly #streams = new Set<MessageStream>()
@@ -27,25 +29,30 @@ export class Consumer {
 
   /**
    * @param options librdkafka's properties, the plugin's names, and `logger`, `onState`
-   * @throws KafkaError ERR__INVALID_ARG for a property that librdkafka does not know, or a value that it refuses
+   * @throws KafkaError ERR__INVALID_ARG for an unknown property or a bad value
    */
-  constructor (options: ClientOptions) {
+  constructor (options: ConsumerOptions) {
     this.#options = options
     this.#membership = new Membership(options)
     this.#readErrors = new ReadErrors(options)
     this.#unhandled = new UnhandledTopics(options)
     this.#stall = new Stall(options)
     this.#readRights = new ReadRights(options, { topics: 'the topics', group: `the group ${options['group.id'] ?? options['groupId']}` }, async () => await this.#handle.hiddenTopics())
+    this.#startingPoints = new StartingPoints(loggerOf(options))
     this.#handle = this.#newHandle()
+    // Otherwise it opens with the first `consume`: an open handle keeps the process alive.
+    if (options.onState ?? options.onStatistics) this.#handle.open().catch(() => {})
   }
 
   /**
-   * Joins the group and starts handing out messages: from the group's committed offset, from the earliest where there
-   * is none. A closed consumer hands out nothing. Several streams share the messages: each goes to one of them. Rejects with a KafkaError where librdkafka refuses a setting.
+   * Joins the group and hands out messages from the group's committed offset or, without one, as `auto.offset.reset` says
+   * (README.md, "Where a group starts"). The stream of a closed consumer ends at once. Several streams share the messages: each
+   * message goes to one of them. Rejects with a KafkaError where librdkafka refuses a setting.
    */
   async consume ({ topics }: { topics: string[] }): Promise<MessageStream> {
-    await this.#handle.opened
+    if (!this.#isClosed) await this.#handle.open()
     const stream = new MessageStream(() => this.#handle.take(), () => { this.#streams.delete(stream) })
+    if (topics.length === 0) loggerOf(this.#options).warn({}, 'kafka: nothing is read, because nothing was subscribed to before: call subscribe first, once, with all topics')
     if (this.#isClosed) await stream.close()
     if (this.#isClosed) return stream
     this.#streams.add(stream)
@@ -55,15 +62,15 @@ export class Consumer {
   }
 
   /**
-   * Marks messages, each by its own offset, as committed. The broker hears of it in the background, as far as there is
-   * no gap. Never rejects: a message that is not in flight here (its partition was given up) is dropped with a log line.
+   * Marks messages, each by its own offset, as committed. The watermark is committed to the broker in the background. Never
+   * rejects: a commit of a message that is not in flight here (its partition was given up) is dropped with a log line.
    */
   async commit ({ offsets }: { offsets: Offset[] }): Promise<void> {
     for (const { topic, partition, offset } of offsets) this.#handle.commit(topic, partition, Number(offset))
     this.#wake()
   }
 
-  /** The newest first: a batch beside the flow gets what it asks for. */
+  /** The newest stream first, so that the plugin's batch mode gets messages beside `consume()`. */
   #wake (): void {
     for (const stream of [...this.#streams].reverse()) stream.wake()
   }
@@ -77,7 +84,7 @@ export class Consumer {
   }
 
   #newHandle (): ConsumerHandle {
-    return new ConsumerHandle(this.#options, {
+    return new ConsumerHandle(this.#options, this.#startingPoints, {
       assigned: partitions => this.#membership.assigned(partitions),
       statistics: (statistics, partitions, unhandled, flow) => {
         this.#membership.check(statistics, partitions)
@@ -93,14 +100,14 @@ export class Consumer {
     })
   }
 
-  /** A new member starts where the group has committed. What is in flight comes again, as after any loss of membership. */
+  /** Replaces the handle by a new member, which starts at the committed offsets: messages in flight are delivered again. */
   #replace (error: KafkaError): void {
     if (this.#isClosed) return
     loggerOf(this.#options).warn({ err: error }, 'kafka: consumer replaced')
     this.#handle.abandon()
     const handle = this.#handle = this.#newHandle()
     const subscribe = () => { if (!this.#isClosed && this.#topics.length > 0) handle.subscribe(this.#topics) }
-    handle.opened.then(subscribe, () => {}).catch(cause => this.#fail(KafkaError.from(cause)))
+    handle.open().then(subscribe, () => {}).catch(cause => this.#fail(KafkaError.from(cause)))
   }
 
   #fail (error: KafkaError): void {

@@ -4,21 +4,21 @@ import LibrdKafkaError from 'node-rdkafka/lib/error.js'
 const codes: Record<string, number> = rdkafka.CODES.ERRORS
 const names = new Map(Object.entries(codes).map(([name, code]) => [code, name]))
 
-/** In events and delivery reports the binding gives librdkafka's text without its code, and whole only in the stack. */
+/** Codes by librdkafka's text: events and delivery reports of the binding have no code, and the whole text only in the stack. */
 const byText = new Map(Object.values(codes).map(code => [LibrdKafkaError.create(code).message, code]))
 const textOf = ({ message, stack }: { message?: string, stack?: string }) => /^Error: (.+)$/m.exec(stack ?? '')?.[1] ?? String(message)
 
 /**
- * What is said of the record itself: the same record fails again until somebody changes it or the topic's limits. All other
- * failures can pass, because time, an operator or another attempt mends them, also those that sound final: a timestamp
- * (ERR_INVALID_TIMESTAMP: each attempt has a new one), a damaged request or answer (ERR_INVALID_MSG, ERR__BAD_MSG), and what is
- * said of the topic and so of all its records (ERR_TOPIC_EXCEPTION, ERR_POLICY_VIOLATION, ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, ERR__UNKNOWN_PARTITION).
+ * Errors about the record itself, which fails again until the record or the topic's limits change. Every other error can pass with
+ * time, an operator's action or another attempt. That includes errors that sound permanent: a timestamp (ERR_INVALID_TIMESTAMP: each attempt
+ * has a new one), a damaged request or response (ERR_INVALID_MSG, ERR__BAD_MSG), and errors about the topic and so about all its records
+ * (ERR_TOPIC_EXCEPTION, ERR_POLICY_VIOLATION, ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, ERR__UNKNOWN_PARTITION).
  */
 const ofTheRecord = new Set([
   'ERR__INVALID_ARG', 'ERR_MSG_SIZE_TOO_LARGE', 'ERR_RECORD_LIST_TOO_LARGE', 'ERR_INVALID_RECORD'
 ].map(name => codes[name]))
 
-/** The one error of this client. Recognise it by `code`, never by `instanceof`. */
+/** The only error class of this client. Recognise it by `code`, never by `instanceof`. */
 export class KafkaError extends Error {
   override readonly name = 'KafkaError'
   /** librdkafka's error code: negative for its own, positive for the broker's. */
@@ -35,7 +35,7 @@ export class KafkaError extends Error {
     this.retriable = !ofTheRecord.has(this.code)
   }
 
-  /** From the log line that tells of a fatal error: `[thrd:main]: Fatal error: <librdkafka's text of the cause>: <more>`. */
+  /** From the log line of a fatal error: `[thrd:main]: Fatal error: <librdkafka's text of the cause>: <more>`. */
   static fromFatal (line: string): KafkaError {
     const text = line.replace(/^.*?Fatal error: /, '')
     const [, code = 'ERR__FATAL'] = [...byText].find(([known]) => text.startsWith(`${known}: `)) ?? []
@@ -47,7 +47,7 @@ export class KafkaError extends Error {
     return new KafkaError(code, LibrdKafkaError.create(code).message)
   }
 
-  /** Wraps what the binding throws or reports; an error of ours stays as it is. */
+  /** Wraps an error of the binding; returns a KafkaError unchanged. */
   static from (cause: unknown): KafkaError {
     if (cause instanceof KafkaError) return cause
     const { code, message } = cause as { code?: unknown, message?: string }

@@ -1,10 +1,10 @@
 import type { KafkaError } from './errors.js'
 import type { Delivery, OutgoingMessage } from './types.js'
 
-/** Nothing answered for this long, with something in flight: a broker that is connected and does not answer. */
-const silentAfterMs = 5000
+/** After this long without an answer to messages in flight, a connected broker counts as unresponsive, in ms. */
+const unresponsiveAfterMs = 5000
 
-/** A message on its way, and whom to tell what became of it. */
+/** A message that was sent and not acknowledged, with its promise's functions. */
 export interface Pending {
   readonly message: OutgoingMessage
   readonly resolve: (deliveries: Delivery[]) => void
@@ -12,13 +12,13 @@ export interface Pending {
 }
 
 /**
- * Messages handed to librdkafka and not acknowledged yet, by the ids that librdkafka names them by. An array and no Map,
- * whose tables, once they are old, keep every message that they ever held alive until the next full collection.
+ * Messages handed to librdkafka and not acknowledged, by id. An array, because the tables of a Map in the old generation keep
+ * removed messages alive until the next full collection.
  */
 export class InFlight {
   #all: Array<Pending | undefined> = []
   #freeIds: number[] = []
-  /** Since when something has been in flight and nothing answered; brought up to date by `isUnanswered`. */
+  /** Start of the current time with messages in flight and no answer; updated by `isUnanswered`. */
   #quietSince = 0
   #isAnswered = false
 
@@ -26,7 +26,7 @@ export class InFlight {
     return this.#all.length - this.#freeIds.length
   }
 
-  /** Returns its id, which is in use until it is taken. */
+  /** Adds a message. Returns its id, which is in use until the message is taken. */
   add (pending: Pending): number {
     if (this.size === 0) this.#quietSince = performance.now()
     const id = this.#freeIds.pop() ?? this.#all.length
@@ -34,7 +34,7 @@ export class InFlight {
     return id
   }
 
-  /** Removes and returns the message of an id; undefined where none is in flight under it. */
+  /** Removes and returns the message of an id; undefined for an unknown id. */
   take (id: number): Pending | undefined {
     const pending = this.#all[id]
     if (pending === undefined) return undefined
@@ -43,20 +43,20 @@ export class InFlight {
     return pending
   }
 
-  /** To be told whenever the broker has acknowledged or refused one. */
+  /** To be called when the broker has acknowledged or refused a message. */
   answered (): void {
     this.#isAnswered = true
   }
 
-  /** Whether the broker has answered nothing for 5 s, although something was in flight. To be asked now and then. */
+  /** Whether the broker has answered nothing for 5 s with messages in flight. To be called regularly. */
   isUnanswered (): boolean {
     const now = performance.now()
     if (this.#isAnswered) this.#quietSince = now
     this.#isAnswered = false
-    return this.size > 0 && now - this.#quietSince > silentAfterMs
+    return this.size > 0 && now - this.#quietSince > unresponsiveAfterMs
   }
 
-  /** Empties it. */
+  /** Removes and returns all messages. */
   takeAll (): Pending[] {
     const all = this.#all.filter(pending => pending !== undefined)
     this.#all = []

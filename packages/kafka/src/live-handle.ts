@@ -7,22 +7,21 @@ import type { ReadMessage } from './native-batch.js'
 import { readerConfiguration } from './options.js'
 import type { ReadRights } from './read-rights.js'
 import { loggerOf } from './logger.js'
-import type { ClientOptions, Logger } from './types.js'
+import type { ClientOptions } from './client-options.js'
+import type { Logger } from './types.js'
 
-/** The most that one read takes: a turn of the event loop is to be short. */
-const [maxPollRecords, maxPollBytes] = [500, 2 * 1024 * 1024]
-/** How long the broker may take to answer a question, in ms. Each one occupies a thread of the pool meanwhile. */
+/** Limit of a request in ms; it occupies a thread of libuv's pool until then. */
 const answerLimitMs = 2000
 const closeLimitMs = 1000
-/** So long a topic may be on its way, until a line says that it is not found, in ms. */
+/** How long a topic must be missing before a warning, in ms. */
 const missingAfterMs = 5000
 
 export interface PartitionOffset { partition: number, offset: number }
 export interface PlacedError { error: KafkaError, partition: number }
 
-/** One handle of librdkafka's that reads partitions of one topic by manual assignment, in no group. It commits nothing. */
+/** One librdkafka handle that reads partitions of one topic by manual assignment, in no group. It commits nothing. */
 export class LiveHandle {
-  /** Resolves when it is open, and rejects where a setting is refused. */
+  /** Resolves when the handle is open; rejects where a setting is refused. */
   readonly opened: Promise<void>
   readonly #consumer: AttachedConsumer
   readonly #handle: rdkafka.KafkaConsumer
@@ -33,9 +32,9 @@ export class LiveHandle {
   #isClosed = false
 
   /**
-   * @param rights told of what is refused; it outlives the handle
-   * @param onLost it will never read again; another handle would
-   * @throws KafkaError where the binding throws: for a property that it does not know, or a bad value
+   * @param rights receives refusals; outlives the handle
+   * @param onLost called when the handle will never read again; a new one would
+   * @throws KafkaError for an unknown property or a bad value
    */
   constructor (options: ClientOptions, topic: string, rights: ReadRights, onLost: (error: KafkaError) => void) {
     const configuration = readerConfiguration({
@@ -45,7 +44,7 @@ export class LiveHandle {
       'socket.timeout.ms': 30_000,
       ...options,
       'enable.partition.eof': false,
-      'group.id': `live-${randomUUID()}` // the binding demands one; without a subscription it is never joined
+      'group.id': `live-${randomUUID()}` // required by the binding; without a subscription the group is never joined
     })
     this.#topic = topic
     this.#rights = rights
@@ -55,15 +54,15 @@ export class LiveHandle {
     bindEvents(this.#handle, options, {
       isClosed: () => this.#isClosed, fatal: onLost, brokersLost: onLost, statistics: statistics => { if (!this.#isClosed) rights.check(statistics) }
     })
-    this.opened = this.#consumer.opened
-    this.opened.catch(() => {}) // whoever waits for it hears of it
+    this.opened = this.#consumer.open()
+    this.opened.catch(() => {}) // handled where it is awaited
   }
 
   /**
-   * How many partitions the topic has; 0 where there is no topic. Rejects with a KafkaError without an answer.
+   * Number of partitions of the topic; 0 where it does not exist. Rejects with a KafkaError without an answer.
    *
-   * @param isKnown whether the topic was found before. Until then all topics are asked for: by its name alone, a broker may
-   * create it with settings of its own.
+   * @param isKnown whether the topic was found before. Until then the request is for all topics, because a broker may create a
+   * topic that is requested by name, with its default settings.
    */
   async partitions (isKnown: boolean): Promise<number> {
     const { topics } = await this.#consumer.metadata({ ...isKnown ? { topic: this.#topic } : { allTopics: true }, timeout: answerLimitMs })
@@ -79,27 +78,27 @@ export class LiveHandle {
     return highOffset
   }
 
-  /** Adds partitions to those that are read, each from an offset on. */
+  /** Adds partitions to read, each from an offset. */
   add (from: PartitionOffset[]): void {
     this.#handle.incrementalAssign(from.map(at => ({ topic: this.#topic, ...at })))
   }
 
-  /** Reads partitions from these offsets on, instead of where they stand. */
+  /** Moves partitions that are read to these offsets. */
   move (to: PartitionOffset[]): void {
     this.#handle.incrementalUnassign(to.map(({ partition }) => ({ topic: this.#topic, partition })))
     this.add(to)
   }
 
-  /** Waits for records or errors, for 1 s at most; librdkafka goes on after these. To be called in a later turn of the event loop where the batch is not emptied. */
+  /** Waits for records or errors, 1 s at most. Errors do not end reading. Where `isEmptied` is false, the next call must be in a later turn of the event loop. */
   async poll (): Promise<{ messages: ReadMessage[], errors: PlacedError[], isEmptied: boolean }> {
     await this.#consumer.due()
-    const { messages, errors, isEmptied } = this.#consumer.read(maxPollRecords, maxPollBytes)
+    const { messages, errors, isEmptied } = this.#consumer.read()
     const news = errors.map(({ code, text, partition }) => ({ error: new KafkaError(code, text), partition }))
       .filter(({ error }) => !ofNoConcern(error) && !this.#rights.report(error))
     return { messages, errors: news, isEmptied }
   }
 
-  /** Says once, until it is found again, that it is not. */
+  /** Logs one warning until the topic is found again. */
   #missing (): void {
     this.#missingSince ??= performance.now()
     if (performance.now() - this.#missingSince < missingAfterMs) return
@@ -107,7 +106,7 @@ export class LiveHandle {
     this.#logger.warn({ topic: this.#topic }, 'kafka: the topic is not found: it does not exist, or a right to read it is missing')
   }
 
-  /** Reads nothing any more, and ends a `poll` that waits. */
+  /** Ends reading, and a `poll` that waits. */
   stop (): void {
     this.#consumer.stop()
   }

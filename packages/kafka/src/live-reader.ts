@@ -7,33 +7,33 @@ import { unreadable } from './read-errors.js'
 import { ReadRights } from './read-rights.js'
 import { toMessage } from './record.js'
 import { loggerOf } from './logger.js'
-import type { ClientOptions, StoredMessage } from './types.js'
+import type { ClientOptions } from './client-options.js'
+import type { StoredMessage } from './types.js'
 
-/** Pauses in ms: before the topic is looked for again until it is there, before new partitions are, and after an error. */
+/** Pauses in ms: between searches for a missing topic, between searches for new partitions, and after an error. */
 const [searchPauseMs, refreshPauseMs, errorPauseMs] = [200, 5000, 100]
 
 /**
- * Reads what is written to a topic from now on: all partitions, by manual assignment, in no group, committing nothing. For
- * what concerns every instance and is of no use to one that starts later, such as replies.
+ * Reads new records of a topic: all partitions, by manual assignment, in no group, without commits. For messages to every
+ * instance that are useless to an instance started later, such as replies.
  *
- * - It is `ready` when the end of each partition is known, from which it reads: what is written later is handed out.
- * - A topic that does not exist yet is waited for. Partitions that are added later are found within 5 s and read from
- *   their start, so that they miss nothing.
- * - While no broker answers it keeps its offsets, and goes on from there. Where these are out of range by then (the records
- *   were removed, the topic was made anew), it reads from the oldest record there is.
- * - A batch that cannot be read is left behind: its partition goes on at its end.
+ * - `ready` resolves when the end of each partition is known: records written after that are handed out.
+ * - A missing topic is waited for. Partitions added later are found within 5 s and read from their start.
+ * - It keeps its offsets while no broker answers. If they are out of range then (records were removed, or the topic was
+ *   recreated), it reads from the oldest record.
+ * - An unreadable batch is skipped: its partition continues at its end.
  */
 export class LiveReader {
-  /** Resolves when it stands at the end of each partition; rejects where a setting is refused, or it was closed before. */
+  /** Resolves when it reads from the end of each partition; rejects where a setting is refused, or the reader was closed first. */
   readonly ready: Promise<void>
   readonly #options: ClientOptions
   readonly #topic: string
   readonly #onMessage: (message: StoredMessage) => void
   readonly #stop = new AbortController()
   readonly #stopSearch = new AbortController()
-  readonly #isNews = throttleRepeats()
+  readonly #isNew = throttleRepeats()
   readonly #rights: ReadRights
-  /** The next offset of each partition that is read. */
+  /** The next offset of each partition. */
   readonly #next = new Map<number, number>()
   #handle: LiveHandle
   #running: Promise<unknown>
@@ -41,8 +41,8 @@ export class LiveReader {
 
   /**
    * @param options librdkafka's properties, the plugin's names, and `logger`, `onState`
-   * @param onMessage called on the event loop with each record; what it throws is logged
-   * @throws KafkaError ERR__INVALID_ARG for a property that librdkafka does not know, or a value that it refuses
+   * @param onMessage called on the event loop with each record; an error that it throws is logged
+   * @throws KafkaError ERR__INVALID_ARG for an unknown property or a bad value
    */
   constructor (options: ClientOptions, topic: string, onMessage: (message: StoredMessage) => void) {
     this.#options = options
@@ -50,12 +50,12 @@ export class LiveReader {
     this.#onMessage = onMessage
     this.#rights = new ReadRights(options, { topics: topic }, async () => await this.#handle.partitions(false) > 0 ? [] : [topic])
     this.ready = new Promise<void>((resolve, reject) => { this.#settle = { resolve, reject } })
-    this.ready.catch(() => {}) // whoever waits for it hears of it
+    this.ready.catch(() => {}) // handled where it is awaited
     this.#handle = this.#newHandle()
     this.#running = this.#run(this.#handle)
   }
 
-  /** Reads on without looking for new partitions: a question that is not answered keeps a thread, and with it the reader's end, for 2 s. */
+  /** Ends the search for new partitions; reading goes on. An unanswered request would delay the reader's end by 2 s. */
   stopSearch (): void {
     this.#stopSearch.abort()
   }
@@ -75,7 +75,7 @@ export class LiveReader {
     return handle
   }
 
-  /** Another handle goes on where this one stood. */
+  /** Creates a handle that continues at the same offsets. */
   #replace (error: KafkaError): void {
     loggerOf(this.#options).warn({ err: error, topic: this.#topic }, 'kafka: live reader replaced')
     const [before, ended] = [this.#handle, this.#running]
@@ -85,7 +85,7 @@ export class LiveReader {
   }
 
   async #run (handle: LiveHandle): Promise<void> {
-    const from = [...this.#next].map(([partition, offset]) => ({ partition, offset })) // those of an earlier handle
+    const from = [...this.#next].map(([partition, offset]) => ({ partition, offset })) // of the replaced handle
     try {
       await handle.opened
       if (from.length > 0) handle.add(from)
@@ -100,7 +100,7 @@ export class LiveReader {
     return handle === this.#handle && !this.#stop.signal.aborted
   }
 
-  /** Finds the topic, and from then on its new partitions. */
+  /** Searches for the topic, then for new partitions. */
   async #watch (handle: LiveHandle): Promise<void> {
     while (this.#isCurrent(handle) && !this.#stopSearch.signal.aborted) {
       await this.#addPartitions(handle).catch(error => this.#failed(error))
@@ -113,11 +113,11 @@ export class LiveReader {
     const count = await handle.partitions(isReady)
     const added = [...Array(count).keys()].filter(partition => !this.#next.has(partition))
     if (added.length === 0) return
-    const from: PartitionOffset[] = [] // one after the other: each question takes a thread of the pool
+    const from: PartitionOffset[] = [] // one after the other: each request occupies a thread of libuv's pool
     for (const partition of added) from.push({ partition, offset: isReady ? 0 : await handle.end(partition) })
     if (!this.#isCurrent(handle)) return
     handle.add(from)
-    this.#stand(from)
+    this.#setNext(from)
     loggerOf(this.#options).info({ topic: this.#topic, added }, 'kafka: reading what comes from now on')
     this.#settle.resolve()
   }
@@ -129,7 +129,7 @@ export class LiveReader {
       for (const { error } of errors) this.#failed(error)
       if (errors.length > 0) await delay(errorPauseMs)
       const lost = new Set(errors.filter(({ error }) => unreadable.has(error.codeName)).map(({ partition }) => partition))
-      if (this.#isCurrent(handle)) await this.#leaveBehind(handle, lost).catch(error => this.#failed(error))
+      if (this.#isCurrent(handle)) await this.#skipToEnd(handle, lost).catch(error => this.#failed(error))
       if (!isEmptied || messages.length > 0) await setImmediate() // a wake-up may come in the same turn
     }
   }
@@ -137,25 +137,25 @@ export class LiveReader {
   #handOut (message: ReadMessage): void {
     this.#next.set(message.partition, message.offset + 1)
     try {
-      this.#onMessage(toMessage(message, () => {})) // nothing waits for it
+      this.#onMessage(toMessage(message, () => {}))
     } catch (err) {
       loggerOf(this.#options).error({ err, topic: this.#topic, partition: message.partition, offset: message.offset }, 'kafka: a listener has failed')
     }
   }
 
-  async #leaveBehind (handle: LiveHandle, lost: Set<number>): Promise<void> {
+  async #skipToEnd (handle: LiveHandle, lost: Set<number>): Promise<void> {
     const ends: PartitionOffset[] = []
     for (const partition of lost) ends.push({ partition, offset: await handle.end(partition) })
     if (ends.length === 0) return
     handle.move(ends)
-    this.#stand(ends)
+    this.#setNext(ends)
   }
 
-  #stand (at: PartitionOffset[]): void { for (const { partition, offset } of at) this.#next.set(partition, offset) }
+  #setNext (at: PartitionOffset[]): void { for (const { partition, offset } of at) this.#next.set(partition, offset) }
 
   #failed (error: unknown): void {
     const logger = loggerOf(this.#options)
     const err = KafkaError.from(error)
-    logger[away.has(err.codeName) || !this.#isNews(err) ? 'debug' : 'warn']({ err, topic: this.#topic }, 'kafka: error while reading')
+    logger[away.has(err.codeName) || !this.#isNew(err) ? 'debug' : 'warn']({ err, topic: this.#topic }, 'kafka: error while reading')
   }
 }

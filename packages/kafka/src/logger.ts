@@ -1,18 +1,19 @@
-import type { ClientOptions, Logger } from './types.js'
+import type { ClientOptions } from './client-options.js'
+import type { Logger } from './types.js'
 
-const told = new Set<string>()
-const mostTold = 100
+const emitted = new Set<string>()
+const emittedLimit = 100
 
-function tell (details: object, text: string): void {
+function emitWarning (details: object, text: string): void {
   const { err, ...rest } = details as { err?: unknown }
   const line = 'err' in details ? `${text}: ${err instanceof Error ? err.message : String(err)}` : text
   const kind = line.replaceAll(/\d+/g, '')
-  if (told.has(kind) || told.size === mostTold) return
-  told.add(kind)
+  if (emitted.has(kind) || emitted.size === emittedLimit) return
+  emitted.add(kind)
   process.emitWarning(line, { type: 'KafkaWarning', ...Object.keys(rest).length > 0 && { detail: JSON.stringify(rest) } })
 }
 
-/** For a client without a `logger`: a line at warn or error is a warning of the process, once for each kind. */
-const processWarnings: Logger = { debug () {}, info () {}, warn: tell, error: tell }
+/** Logger of a client without `logger`: emits each kind of line at warn or error once, as a warning of the process. */
+const processWarnings: Logger = { debug () {}, info () {}, warn: emitWarning, error: emitWarning }
 
 export const loggerOf = ({ logger }: ClientOptions): Logger => logger ?? processWarnings

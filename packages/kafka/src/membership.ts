@@ -1,12 +1,13 @@
 import { loggerOf } from './logger.js'
-import type { ClientOptions, ClientState, Statistics } from './types.js'
+import type { ClientOptions } from './client-options.js'
+import type { ClientState, Statistics } from './types.js'
 
-/** Out of the group for longer than a rebalance takes: lost. */
+/** After this long outside the group, longer than a rebalance takes, membership is lost, in ms. */
 const lostAfterMs = 5000
 
 type Partitions = Extract<ClientState, { type: 'assigned' }>['partitions']
 
-/** Tells the listener whether this consumer is a member of its group; a rebalance is no interruption. */
+/** Reports whether this consumer is a member of its group. A rebalance does not interrupt membership. */
 export class Membership {
   readonly #options: ClientOptions
   #isMember = false
@@ -22,7 +23,7 @@ export class Membership {
     this.#options.onState?.({ type: 'assigned', partitions })
   }
 
-  /** librdkafka says every second where it stands; nothing else tells of a session that has timed out. */
+  /** To be called with each statistics event: only statistics show that a session has timed out. */
   check ({ cgrp }: Statistics, partitions: Partitions): void {
     if (cgrp?.join_state === 'steady') {
       if (!this.#isMember) this.assigned(partitions)

@@ -3,34 +3,37 @@ import { markAsUntransferable } from 'node:worker_threads'
 import { KafkaError } from './errors.js'
 import type { StoredMessage } from './types.js'
 
-/** An error that stands between messages: the end of a partition, an unknown topic, … */
+/** An error between messages: the end of a partition, an unknown topic, … */
 export interface ReadError {
   /** librdkafka's code. */
   readonly code: number
   readonly text: string
-  /** None where it is said of no topic. */
+  /** Undefined where the error concerns no topic. */
   readonly topic: string | undefined
-  /** Of no meaning where it is said of a topic as a whole. */
+  /** Without meaning where the error concerns a whole topic. */
   readonly partition: number
   readonly offset: number
-  /** How many messages of the batch stand before it. */
+  /** Number of messages of the batch before it. */
   readonly before: number
 }
 
-/** What one `read` has brought, in librdkafka's order. */
+/** Result of one `read`, in librdkafka's order. */
 export interface Batch {
   readonly messages: ReadMessage[]
   readonly errors: ReadError[]
-  /** Whether there was nothing more. Where it is false, no wake-up comes before the next `read`. */
+  /** Whether the queue was emptied. Where it is false, no wake-up comes before the next `read`. */
   readonly isEmptied: boolean
 }
 
+/** The most that one poll takes, so that a turn of the event loop stays short. The last message may exceed the bytes. */
+export const pollLimit = { records: 500, bytes: 2 * 1024 * 1024 }
+/** Numbers that the addon writes for each message or error. */
 export const fieldsOfEntry = 9
 const empty = Buffer.alloc(0)
 
 /**
- * A record as it was read. Its bytes lie in a buffer of at most 16 KiB that it shares with its neighbours, or, where it is
- * larger, in one of its own: so much is kept alive by whoever keeps it.
+ * A record that was read. Its bytes lie in a buffer of at most 16 KiB, shared with its neighbours, or, where it is larger, in
+ * its own buffer. A reference to the record keeps that buffer alive.
  */
 export class ReadMessage implements StoredMessage {
   readonly topic: string
@@ -39,7 +42,7 @@ export class ReadMessage implements StoredMessage {
   readonly timestamp: number
   readonly key: Buffer | null
   readonly value: Buffer | null
-  /** Bytes of key, value and headers, these with 8 each for their lengths. */
+  /** Bytes of key, value and headers; each header includes 8 bytes for its lengths. */
   readonly size: number
   readonly #headers: Buffer
 
@@ -58,7 +61,7 @@ export class ReadMessage implements StoredMessage {
     this.size = end - start
   }
 
-  /** In their order, a name as often as it is there. Made at each call. A value can be null, whatever its type says. */
+  /** Headers in order; a name may occur several times. Decoded at each call. A value can be null, which the type does not show. */
   get headers (): Array<Record<string, Buffer>> {
     const found: Array<Record<string, Buffer>> = []
     const bytes = this.#headers
@@ -73,12 +76,12 @@ export class ReadMessage implements StoredMessage {
   }
 }
 
-/** @param fields of each entry as the addon writes them; not kept */
+/** @param fields the entries that the addon wrote; not kept */
 export function toBatch (fields: Float64Array, buffers: Buffer[], topics: string[], isEmptied: boolean): Batch {
   const messages: ReadMessage[] = []
   const errors: ReadError[] = []
   let [index, start] = [0, 0]
-  for (const { buffer } of buffers) markAsUntransferable(buffer) // it belongs to several messages
+  for (const { buffer } of buffers) markAsUntransferable(buffer) // shared by several messages
   for (let at = 0; at < fields.length; at += fieldsOfEntry) {
     const code = number(fields, at)
     const topic = topics[number(fields, at + 1)]
@@ -92,7 +95,7 @@ export function toBatch (fields: Float64Array, buffers: Buffer[], topics: string
   return { messages, errors, isEmptied }
 }
 
-/** In the machine's order of bytes. */
+/** In the machine's byte order. */
 const readLength = endianness() === 'LE' ? (bytes: Buffer, at: number) => bytes.readInt32LE(at) : (bytes: Buffer, at: number) => bytes.readInt32BE(at)
 
 function number (fields: Float64Array, at: number): number {

@@ -2,19 +2,21 @@ import { KafkaError } from './errors.js'
 import { loggerOf } from './logger.js'
 import { fromPlugin, securityOf, withoutMeaning } from './plugin-options.js'
 import { aliases, topicProperties } from './properties.js'
-import type { ClientOptions } from './types.js'
+import type { ClientOptions } from './client-options.js'
 
-/** Not librdkafka's: read by this client, or given by the plugin for another one. */
-// Without events nobody hears of a fatal error or of a broker that is away, so they cannot be switched off.
+/**
+ * Options that are not passed to librdkafka: this client's own, those that the plugin sets for another client, and `event_cb` and
+ * `log.queue`, which would switch off events that report fatal errors and unreachable brokers.
+ */
 const ownOptions = new Set(['closeTimeoutMs', 'cumulativeCommits', 'event_cb', 'log.queue', 'logger', 'onState', 'onStatistics', 'headers', 'serializers'])
 
 type Properties = Record<string, unknown>
 
-/** For both kinds of client. */
+/** Defaults of producers and consumers. */
 const common: Properties = {
-  // A connection that has gone silent without being closed is given up after this long: librdkafka's 60 s are twice Java's.
+  // Closes a connection without answers after 30 s, as Java's clients do; librdkafka's default is 60 s.
   'socket.timeout.ms': 30_000,
-  // Also: messages that have timed out are only noticed between two attempts to connect.
+  // Also bounds how late a message times out: librdkafka checks that between two connection attempts.
   'reconnect.backoff.max.ms': 1000,
   'topic.metadata.refresh.interval.ms': 5000,
   'statistics.interval.ms': 1000
@@ -23,8 +25,8 @@ const common: Properties = {
 export interface Configuration { global: Properties, topic: Properties }
 
 /**
- * Sorts flat options (the plugin merges `producer` and `producerTopicConf`) into what the binding wants.
- * @throws KafkaError ERR__INVALID_ARG where no broker is named, or a value of 4.0.0 has no counterpart
+ * Sorts flat options (the plugin merges `producer` and `producerTopicConf`) into the binding's global and topic configuration.
+ * @throws KafkaError ERR__INVALID_ARG without a broker, or for a value of 4.0.0 without a counterpart
  */
 export function configure (options: ClientOptions, defaults: Properties): Configuration {
   const properties: Properties = { ...defaults, ...securityOf(options) }
@@ -36,6 +38,8 @@ export function configure (options: ClientOptions, defaults: Properties): Config
   if (!properties['metadata.broker.list']) {
     throw new KafkaError('ERR__INVALID_ARG', 'No broker: set metadata.broker.list (or bootstrapBrokers)')
   }
+  const [scheme] = /\b(?!plaintext|ssl|sasl_plaintext|sasl_ssl)\w+:\/\//i.exec(String(properties['metadata.broker.list'])) ?? []
+  if (scheme !== undefined) throw new KafkaError('ERR__INVALID_ARG', `A broker is host:port, without ${scheme}`)
   const entries = Object.entries(properties)
   return {
     global: Object.fromEntries(entries.filter(([name]) => !topicProperties.has(name))),
@@ -47,52 +51,49 @@ const isAll = (acks: unknown) => acks === undefined || ['-1', 'all'].includes(St
 
 /**
  * A producer's configuration.
- * @throws KafkaError ERR__INVALID_ARG where no broker is named
+ * @throws KafkaError ERR__INVALID_ARG without a broker
  */
 export function producerConfiguration (options: ClientOptions): Configuration {
   const configuration = configure(options, {
-    // Acknowledged by every in-sync replica, and not doubled by librdkafka's own retries.
+    // Acknowledged by every in-sync replica, and not duplicated by librdkafka's retries.
     ...(isAll(options.acks ?? options['request.required.acks']) && { acks: 'all', 'enable.idempotence': true }),
-    // Java's default: whatever client writes it, a key stays in its partition.
+    // The default of Java's clients: a key has the same partition, whichever client writes it.
     partitioner: 'murmur2_random',
-    // What a turn of the event loop gathers goes together; librdkafka's timers are whole milliseconds.
+    // Messages of one turn of the event loop share a batch; librdkafka's timers have a resolution of 1 ms.
     'linger.ms': 0,
     'message.timeout.ms': 30_000,
     ...common
   })
-  // What became of a message is told by the addon. The binding's own reports would fill the queue, and crash the process
-  // where a callback is set, which takes the ids of our messages for objects of its own.
+  // The addon delivers acknowledgements. The binding's delivery reports would fill the queue, and with a callback set they would
+  // crash the process, because the binding takes this client's message ids for its own objects.
   configuration.global['delivery.report.only.error'] = true
   delete configuration.global.dr_cb
   delete configuration.global.dr_msg_cb
-  delete configuration.global['allow.auto.create.topics'] // a consumer's; for producers the broker decides
+  delete configuration.global['allow.auto.create.topics'] // a consumer's property; for producers the broker decides
   return configuration
 }
 
-/** A short queue that is refilled at once: more messages a second than a long one, in two thirds of the memory. */
+/** A short queue that is refilled without back-off: more messages a second than a long one, in two thirds of the memory. */
 const shortQueue = { 'queued.min.messages': 5000, 'queued.max.messages.kbytes': 4096, 'fetch.queue.backoff.ms': 5 }
 
 /**
- * A consumer's configuration. The client stores and commits offsets itself: `enable.auto.commit` means for it what it
- * means to a user, that a message counts as committed when it has been handed out.
- * @throws KafkaError ERR__INVALID_ARG where no broker or no group is named
+ * A consumer's configuration. The client stores and commits offsets itself, so `enable.auto.commit` is returned as `autoCommit`:
+ * a message counts as committed when it has been handed out.
+ * @throws KafkaError ERR__INVALID_ARG without a broker or a group
  */
 export function consumerConfiguration (options: ClientOptions): Configuration & { autoCommit: boolean } {
   const configuration = configure(options, {
-    'auto.offset.reset': 'earliest',
     ...shortQueue,
     ...common
   })
   const { global } = configuration
   if (!global['group.id']) throw new KafkaError('ERR__INVALID_ARG', 'No consumer group: set group.id (or groupId)')
-  // With KIP-848's protocol the broker assigns, and librdkafka refuses the property.
-  if (String(global['group.protocol']).toLowerCase() !== 'consumer') global['partition.assignment.strategy'] ??= 'cooperative-sticky'
   const autoCommit = String(global['enable.auto.commit'] ?? false) === 'true'
   Object.assign(global, {
-    // Only what was stored (the watermark) is committed, in the background, and once more when a partition is given up.
+    // Commits stored offsets (watermarks) only, in the background and when a partition is given up.
     'enable.auto.commit': true,
     'enable.auto.offset.store': false,
-    // How the committed position gets past the end of a log that is no message.
+    // Lets the committed offset pass a last offset that holds no message.
     'enable.partition.eof': true,
     'auto.commit.interval.ms': global['auto.commit.interval.ms'] ?? 100
   })
@@ -100,8 +101,8 @@ export function consumerConfiguration (options: ClientOptions): Configuration & 
 }
 
 /**
- * The configuration of a reader, which is no member of a group and commits nothing.
- * @throws KafkaError ERR__INVALID_ARG where no broker is named
+ * The configuration of a reader, which is in no group and commits nothing.
+ * @throws KafkaError ERR__INVALID_ARG without a broker
  */
 export function readerConfiguration (options: ClientOptions): Configuration {
   return configure(options, {
@@ -110,10 +111,10 @@ export function readerConfiguration (options: ClientOptions): Configuration {
     'enable.auto.offset.store': false,
     'allow.auto.create.topics': false,
     'enable.partition.eof': true,
-    // A look at the end of one partition holds up the next one for this long.
+    // A fetch at the end of a partition delays the next partition by this time.
     'fetch.wait.max.ms': 10,
     'reconnect.backoff.max.ms': 1000,
-    // Where the oldest records were removed meanwhile: go on at the oldest there is.
+    // Continues at the oldest record where older ones were removed during the read.
     'auto.offset.reset': 'earliest'
   })
 }

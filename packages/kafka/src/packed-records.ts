@@ -3,23 +3,23 @@ import { KafkaError } from './errors.js'
 import type { EncodedHeaders } from './record.js'
 import type { OutgoingMessage } from './types.js'
 
-/** A call's worth: more is sent by another call. */
+/** The most that one call sends. */
 const limit = { records: 1000, bytes: 1024 * 1024 }
-/** Of a record without headers. */
+/** Fields of a record without headers. */
 const fieldCount = 6
 const largestPartition = 2 ** 31 - 1
 /** The largest `message.max.bytes` that librdkafka knows. */
 const largestBytes = 1_000_000_000
 
-/** Records as `NativeHandle.send` takes them. One and the same is filled again for each call, which copies them. */
+/** Records as `NativeHandle.send` takes them. Reused for each call, which copies the records. */
 export class PackedRecords {
-  /** How many there are. */
+  /** Number of records. */
   count = 0
   /** Keys, values and headers, one after the other. */
   bytes = Buffer.allocUnsafeSlow(64 * 1024)
-  /** Of each: topic, partition or -1, id, lengths of key and value or -1, number of headers, lengths of name and value of each. */
+  /** For each record: topic, partition or -1, id, lengths of key and value or -1, number of headers, lengths of each header's name and value. */
   fields = new Int32Array(limit.records * fieldCount)
-  /** What `send` says of each. */
+  /** Error code of each record, filled by `send`. */
   readonly errors = new Int32Array(limit.records)
   #byteEnd = 0
   #fieldEnd = 0
@@ -34,9 +34,9 @@ export class PackedRecords {
   }
 
   /**
-   * Adds one; text as UTF-8, bytes as they are, nothing as null, anything else as JSON.
-   * @param id what the acknowledgement will name it by
-   * @throws KafkaError ERR__INVALID_ARG for what has no JSON form, or a partition that is no number of one; it is not added then
+   * Adds a record: text as UTF-8, bytes unchanged, undefined as null, any other value as JSON.
+   * @param id of the record in its acknowledgement
+   * @throws KafkaError ERR__INVALID_ARG for a value without a JSON form or an invalid partition; the record is not added then
    */
   add (topic: number, id: number, { partition, key, value }: OutgoingMessage, headers: EncodedHeaders | undefined): void {
     const [byteEnd, fieldEnd] = [this.#byteEnd, this.#fieldEnd]
@@ -63,7 +63,7 @@ export class PackedRecords {
     this.fields[this.#fieldEnd++] = field
   }
 
-  /** Appends bytes; returns how many, -1 for null. */
+  /** Appends a key or value. Returns its length in bytes, -1 for null. */
   #write (value: unknown): number {
     if (value === undefined || value === null) return -1
     const text = typeof value === 'string' || value instanceof Uint8Array ? value : toBytes(value) ?? JSON.stringify(value) as string | undefined
@@ -100,7 +100,7 @@ function toBytes (value: unknown): Uint8Array | undefined {
   return isAnyArrayBuffer(value) ? new Uint8Array(value) : undefined
 }
 
-/** -1 where the partitioner chooses. */
+/** Returns -1 where the partitioner chooses. */
 function toPartition (partition: unknown): number {
   if (partition === undefined || partition === null) return -1
   const number = Number(partition)

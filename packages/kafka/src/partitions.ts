@@ -1,38 +1,38 @@
-import { fetchedLimit, Partition } from './partition.js'
+import { pollLimit } from './native-batch.js'
+import { fetchedLimit } from './fetched-messages.js'
+import { Partition } from './partition.js'
 import type { Message } from './types.js'
 
 /**
- * Permits for messages handed out without a commit, over all partitions: one for each 128 KiB begun of a message, so that
- * 250 messages or 32 MB are out at most. With more messages, what belongs to each outlives two collections of the young:
- * with 1,000 the profile service took 30 % more CPU for an event, and a quarter more memory.
+ * Permits for messages in flight over all partitions: one for each 128 KiB begun of a message, so at most 250 messages or 32 MB
+ * are in flight. With more, the objects of a message outlive two young-generation collections: with 1,000 permits the profile
+ * service took 30 % more CPU for an event, and 25 % more memory.
  */
 export const permitLimit = 250
-/** Permits that only the partition itself can take, so that others, held up by a busy key or a slow handler, leave it some. */
+/** Permits reserved for each partition, which partitions held up by a busy key or a slow handler cannot take. */
 const reservedPermits = 16
-/** The most that one read takes: a turn of the event loop is to be short. The last message may go beyond the bytes. */
-const [maxPollRecords, maxPollBytes] = [fetchedLimit.messages / 2, fetchedLimit.bytes / 4]
 
-interface At { topic: string, partition: number }
+interface TopicPartition { topic: string, partition: number }
 
-export const nameOf = ({ topic, partition }: At) => `${topic} ${partition}`
+export const nameOf = ({ topic, partition }: TopicPartition) => `${topic} ${partition}`
 
 const sumOf = (partitions: Partition[], value: (partition: Partition) => number) => partitions.reduce((sum, partition) => sum + value(partition), 0)
 const loadOf = (partitions: Partition[]) => sumOf(partitions, ({ load }) => load)
 
-/** Partitions by their names, and the bounds of what is fetched and handed out over all of them. */
+/** All partitions of an assignment by name, and the bounds on their fetched messages and messages in flight. */
 export class Partitions {
   readonly #isCumulative: boolean
   readonly #all = new Map<string, Partition>()
-  /** The last one that was looked for. */
+  /** Result of the latest `find`. */
   #found: Partition | undefined
-  /** Permits reserved for each partition, at most half of all together. */
+  /** Permits reserved for each partition; together at most half of all permits. */
   #reserved = reservedPermits
 
   constructor (isCumulative = false) {
     this.#isCumulative = isCumulative
   }
 
-  /** Those that are assigned, without those that are leaving. */
+  /** Assigned partitions that are not leaving. */
   get held (): Partition[] {
     return this.all.filter(({ isLeaving }) => !isLeaving)
   }
@@ -41,41 +41,41 @@ export class Partitions {
     return [...this.#all.values()]
   }
 
-  /** How much the next read may take: at least one message, since what is full is paused. */
-  get room (): { count: number, bytes: number } {
+  /** The most that the next read may take: at least one message, because full partitions are paused. */
+  get capacity (): { count: number, bytes: number } {
     const free = Math.max(0, 1 - loadOf(this.all))
     return {
-      count: Math.max(1, Math.min(maxPollRecords, Math.floor(free * fetchedLimit.messages))),
-      bytes: Math.min(maxPollBytes, Math.floor(free * fetchedLimit.bytes))
+      count: Math.max(1, Math.min(pollLimit.records, Math.floor(free * fetchedLimit.messages))),
+      bytes: Math.min(pollLimit.bytes, Math.floor(free * fetchedLimit.bytes))
     }
   }
 
-  /** Whether something is paused that is to be resumed. */
+  /** Whether a paused partition can be resumed. */
   get isResumeDue (): boolean {
     return this.held.some(({ paused }) => paused) && this.toChange.some(({ paused }) => paused)
   }
 
-  /** Whether a read is worth its while: what is not paused has handed out half of what it may hold. */
-  get hasRoom (): boolean {
+  /** Whether the active partitions have handed out at least half of what they may hold; before that a read is not worthwhile. */
+  get hasCapacity (): boolean {
     const { active, paused } = this.#byState()
-    return loadOf(active) <= roomBeside(loadOf(paused))
+    return loadOf(active) <= capacityBeside(loadOf(paused))
   }
 
   get inFlight (): number {
     return sumOf(this.all, ({ inFlight }) => inFlight)
   }
 
-  add ({ topic, partition }: At): void {
+  add ({ topic, partition }: TopicPartition): void {
     this.#all.set(nameOf({ topic, partition }), new Partition(topic, partition, this.#isCumulative))
     this.#changed()
   }
 
-  delete (at: At): void {
-    this.#all.delete(nameOf(at))
+  delete (partition: TopicPartition): void {
+    this.#all.delete(nameOf(partition))
     this.#changed()
   }
 
-  /** Asked for each message, and most follow one of the same partition: a name is not made for each. */
+  /** Keeps the latest result: called for each message, and most messages follow one of the same partition. */
   find (topic: string, partition: number): Partition | undefined {
     if (this.#found?.partition !== partition || this.#found.topic !== topic) {
       this.#found = this.#all.get(nameOf({ topic, partition }))
@@ -100,14 +100,14 @@ export class Partitions {
   }
 
   /**
-   * Those to be paused or resumed. Where no read is worth its while, each one that holds more than its share of the room
-   * is paused: it cannot hand out what it holds, and must not keep the others from being read. Resumed is what holds less.
+   * Partitions to pause or resume. Without capacity, each partition that holds more than its share is paused: it cannot hand out
+   * what it holds, and would keep the others from being read. A paused one is resumed once it holds less than its share.
    */
   get toChange (): Partition[] {
     const { active, paused } = this.#byState()
     const pausedLoad = loadOf(paused)
-    const isCrowded = loadOf(active) > roomBeside(pausedLoad)
-    const share = (othersLoad: number) => roomBeside(othersLoad) / (active.length + paused.length)
+    const isCrowded = loadOf(active) > capacityBeside(pausedLoad)
+    const share = (othersLoad: number) => capacityBeside(othersLoad) / (active.length + paused.length)
     return [
       ...active.filter(({ isFarAhead, load }) => isFarAhead || (isCrowded && load > share(pausedLoad))),
       ...paused.filter(({ isFarAhead, load }) => !isFarAhead && load <= share(pausedLoad - load))
@@ -125,7 +125,7 @@ export class Partitions {
   }
 }
 
-/** What the others may hold before a read, where those that are paused hold so much: half of the rest is for the read. */
-function roomBeside (pausedLoad: number): number {
+/** The load that active partitions may have before a read, beside the load of paused ones: half of the rest is left for the read. */
+function capacityBeside (pausedLoad: number): number {
   return Math.max(0, 1 - pausedLoad) / 2
 }

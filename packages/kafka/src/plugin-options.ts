@@ -1,6 +1,6 @@
 import { KafkaError } from './errors.js'
 
-// The options of @fastify/kafka 4.0.0, which are those of @platformatic/kafka 1, in librdkafka's terms.
+// The options of @fastify/kafka 4.0.0, which are those of @platformatic/kafka 1, as librdkafka properties.
 // Source: the README, types and examples of 4.0.0; clients/*/types.d.ts and network/connection.d.ts of 1.35.
 
 type Properties = Record<string, unknown>
@@ -27,18 +27,18 @@ const renamed: Record<string, string> = {
   compression: 'compression.type'
 }
 
-/** What librdkafka has nothing for, and what to do instead. */
+/** Options without a librdkafka property, and what to set or do instead. */
 const withoutCounterpart: Record<string, string> = {
   beforeDeserialization: 'a listener gets bytes',
   beforeSerialization: 'push strings or bytes',
   context: 'nothing reads it',
   deserializers: 'a listener gets bytes',
-  handleBackPressure: 'at most 250 messages are handed out without a commit',
+  handleBackPressure: 'at most 250 messages are in flight',
   highWaterMark: 'set queued.min.messages',
   metrics: 'set onStatistics',
-  mode: 'set auto.offset.reset, which decides where the group has committed nothing',
-  offsets: 'a group starts where it has committed',
-  onCorruptedMessage: 'set check.crcs; what cannot be read is told as the state "unreadable"',
+  mode: 'set auto.offset.reset, which applies to a group without commits',
+  offsets: 'a group starts at its committed offsets',
+  onCorruptedMessage: 'set check.crcs; an unreadable batch is reported as the state "unreadable"',
   ownerId: 'nothing reads it',
   partitionAssigner: 'set partition.assignment.strategy',
   protocols: 'set partition.assignment.strategy',
@@ -53,7 +53,7 @@ const withoutCounterpart: Record<string, string> = {
 const isolationLevels = ['read_uncommitted', 'read_committed']
 const ofTls: Record<string, string> = { ca: 'ssl.ca.pem', cert: 'ssl.certificate.pem', key: 'ssl.key.pem', passphrase: 'ssl.key.password', ciphers: 'ssl.cipher.suites' }
 
-/** Those whose value changes, too. */
+/** Options whose value is converted too. */
 const converted: Record<string, (value: never) => Properties> = {
   bootstrapBrokers: (brokers: Array<string | { host: string, port: number }> | string) => ({
     'metadata.broker.list': [brokers].flat().map(broker => typeof broker === 'string' ? broker : `${broker.host.includes(':') ? `[${broker.host}]` : broker.host}:${broker.port}`).join(',')
@@ -61,7 +61,7 @@ const converted: Record<string, (value: never) => Properties> = {
   autocommit: (value: boolean | number | string) => ({
     'enable.auto.commit': typeof value === 'number' ? value > 0 : String(value) === 'true', ...Number(value) > 1 && { 'auto.commit.interval.ms': value }
   }),
-  // Within what librdkafka takes, beside an idempotent producer's other settings.
+  // Clamped to librdkafka's ranges, for an idempotent producer.
   connectTimeout: within('socket.connection.setup.timeout.ms', 1000, Infinity),
   maxBytes: within('fetch.max.bytes', 1_000_000, Infinity),
   maxInflights: within('max.in.flight', 1, 5),
@@ -89,16 +89,16 @@ function fromTls (options: Given): Properties {
   }
 }
 
-/** An object, which `fromPlugin` refuses, where a part is none of text. */
+/** Joins parts to one PEM text. Returns an array, which `fromPlugin` refuses, where a part is neither text nor bytes. */
 function toPem (value: unknown): unknown {
   const parts = [value].flat()
   return parts.every(part => typeof part === 'string' || part instanceof Uint8Array) ? parts.map(part => Buffer.from(part as string).toString()).join('\n') : parts
 }
 
 /**
- * An option of 4.0.0 as librdkafka's properties; nothing where it has none; undefined where it is no option of 4.0.0.
+ * Converts an option of 4.0.0 to librdkafka properties: an empty object where there are none, undefined for any other name.
  *
- * @throws KafkaError ERR__INVALID_ARG where a function or an object stands for a value that librdkafka wants now
+ * @throws KafkaError ERR__INVALID_ARG for a function or an object where librdkafka takes a plain value
  */
 export function fromPlugin (name: string, value: unknown): Properties | undefined {
   const properties = name in converted ? converted[name]?.(value as never) : name in renamed ? { [renamed[name] as string]: value } : undefined
@@ -109,14 +109,15 @@ export function fromPlugin (name: string, value: unknown): Properties | undefine
   return properties
 }
 
-/** How a connection is secured where only 4.0.0's options say so. */
-export function securityOf ({ sasl, tls, ssl }: Given): Properties {
+/** `security.protocol`, derived from the options `sasl` and `tls` of 4.0.0. */
+export function securityOf ({ sasl, tls, ssl }: { sasl?: unknown, tls?: unknown, ssl?: unknown }): Properties {
   const isTls = Boolean(tls ?? ssl)
   return sasl || isTls ? { 'security.protocol': `${sasl ? 'sasl_' : ''}${isTls ? 'ssl' : 'plaintext'}` } : {}
 }
 
-/** What to say of options of 4.0.0 that mean nothing here: a line for each. */
-export function withoutMeaning (options: Given): string[] {
+/** Warnings about options of 4.0.0 that have no effect: one line for each. */
+export function withoutMeaning (given: object): string[] {
+  const options = given as Given
   const tls = Object.keys((options.tls ?? options.ssl ?? {}) as Given).filter(name => !(name in ofTls) && name !== 'rejectUnauthorized')
   const sasl = Object.keys((options.sasl ?? {}) as Given).filter(name => !['mechanism', 'username', 'password'].includes(name))
   return [

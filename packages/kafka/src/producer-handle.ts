@@ -6,18 +6,19 @@ import { attachable, NativeHandle } from './native.js'
 import type { Configuration } from './options.js'
 import { PackedRecords } from './packed-records.js'
 import type { EncodedHeaders } from './record.js'
-import type { ClientOptions, Delivery, HeadersToSend, Statistics } from './types.js'
+import type { ClientOptions } from './client-options.js'
+import type { Delivery, HeadersToSend, Statistics } from './types.js'
 
-/** What a handle tells of itself and of its messages, and what it asks. */
+/** Events of a handle and its messages, and the state of its producer. */
 interface Listener {
   opened: () => void
-  /** A setting that librdkafka checks only when it is opened: it will never open. */
+  /** It will never open: a setting is refused that librdkafka checks only on opening. */
   refused: (error: KafkaError) => void
   acknowledged: (pending: Pending, delivery: Delivery) => void
   failed: (pending: Pending, error: KafkaError) => void
-  /** After acknowledgements and failures: there may be room again. */
+  /** After acknowledgements and failures: the local queue may have capacity again. */
   settled: () => void
-  /** It never sends again: idempotence is lost, or it knows no broker any more. */
+  /** It never sends again: idempotence is lost, or it knows no broker. */
   fatal: (error: KafkaError) => void
   /** Every second. */
   statistics: (statistics: Statistics) => void
@@ -27,22 +28,22 @@ interface Listener {
   isClosed: () => boolean
 }
 
-/** One handle of librdkafka's, from its opening to its end. */
+/** One librdkafka handle, from opening to end. */
 export class ProducerHandle {
   isOpen = false
-  /** Resolves when it is open or refused. */
-  readonly opened: Promise<void>
   readonly #handle: rdkafka.Producer
   readonly #inFlight: InFlight
   readonly #on: Listener
-  /** Filled and sent within one call. */
+  /** Filled and sent within one call of `send`. */
   readonly #records = new PackedRecords()
+  readonly #connect: () => Promise<void>
+  #opened: Promise<void> | undefined
   #native: NativeHandle | undefined
   #isStopped = false
 
   /**
-   * @param inFlight what it has taken and not answered yet
-   * @throws KafkaError where the binding throws: for a property that it does not know, or a bad value; ERR__STATE without the addon
+   * @param inFlight gets the messages that were handed over and not answered
+   * @throws KafkaError for an unknown property or a bad value; ERR__STATE without the addon
    */
   constructor ({ global, topic }: Configuration, options: ClientOptions, inFlight: InFlight, on: Listener) {
     this.#inFlight = inFlight
@@ -51,12 +52,23 @@ export class ProducerHandle {
     const newHandle = (global: object) => new rdkafka.Producer({ ...global }, { ...topic })
     this.#handle = create(() => newHandle(properties))
     bindEvents(this.#handle, options, { ...on, brokersLost: on.fatal, isClosed: () => this.#isStopped || on.isClosed() })
-    this.opened = connectAttachable(this.#handle, global, newHandle).then(() => {
+    this.#connect = async () => {
+      await connectAttachable(this.#handle, global, newHandle)
       if (this.#isStopped) return
       this.#native = new NativeHandle(name, this.#handle, () => this.#settle())
       this.isOpen = true
       on.opened()
-    }).catch(cause => on.refused(KafkaError.from(cause)))
+    }
+  }
+
+  /** Opens it, once. Resolves when it is open or refused. */
+  open (): Promise<void> {
+    return (this.#opened ??= this.#connect().catch(cause => this.#on.refused(KafkaError.from(cause))))
+  }
+
+  /** Whether `open` was called. */
+  get isBegun (): boolean {
+    return this.#opened !== undefined
   }
 
   get isConnected (): boolean {
@@ -64,23 +76,23 @@ export class ProducerHandle {
   }
 
   /**
-   * Hands messages to librdkafka in their order, and ends those that are refused. Returns how many of them are dealt with:
-   * fewer than all where its queue is full, or one call holds no more.
+   * Hands messages to librdkafka in order and rejects those that are refused. Returns how many were handed over or rejected:
+   * fewer than all where the local queue is full, or one call takes no more.
    */
   send (pendings: Pending[]): number {
     if (this.#native === undefined) return 0
     const ids: number[] = []
-    /** Of each id: where its message stands. */
-    const places: number[] = []
+    /** Index in `pendings` of each id's message. */
+    const indices: number[] = []
     this.#records.clear()
-    let place = 0
-    for (; place < pendings.length && !this.#records.isFull; place++) {
-      const pending = pendings[place] as Pending
+    let next = 0
+    for (; next < pendings.length && !this.#records.isFull; next++) {
+      const pending = pendings[next] as Pending
       try {
         ids.push(this.#pack(this.#native, pending))
-        places.push(place)
+        indices.push(next)
       } catch (cause) {
-        if (ids.length > 0) break // what stands before it may have to be packed again, and so would this
+        if (ids.length > 0) break // rejected in the next call: messages before it may not have been handed over
         pending.reject(KafkaError.from(cause))
       }
     }
@@ -91,20 +103,20 @@ export class ProducerHandle {
       const pending = this.#inFlight.take(id)
       if (index < sent && pending !== undefined) this.#on.failed(pending, KafkaError.ofCode(code))
     })
-    return places[sent] ?? place
+    return indices[sent] ?? next
   }
 
-  /** Fetches what there is of events. */
+  /** Fetches events. */
   poll (): void {
     this.#handle.poll()
   }
 
-  /** Waits for what is in flight, for at most `limitMs`. */
+  /** Waits for messages in flight, at most `limitMs`. */
   async flush (limitMs: number): Promise<void> {
     await new Promise<void>(resolve => this.#handle.flush(limitMs, () => setImmediate(resolve)))
   }
 
-  /** Nothing comes of it any more. */
+  /** Ends acknowledgements and events. */
   stop (): void {
     this.isOpen = false
     this.#isStopped = true
@@ -112,12 +124,12 @@ export class ProducerHandle {
     this.#native = undefined
   }
 
-  /** Frees it, when it was stopped; 1 s at most. */
+  /** Frees the handle, after `stop`; 1 s at most. */
   async free (): Promise<void> {
     await withTimeout(1000, done => this.isConnected ? this.#handle.disconnect(0, done) : done())
   }
 
-  /** Returns the id that the message is in flight under. Throws where it is refused. */
+  /** Adds a message to the records and to those in flight. Returns its id; throws where the message is refused. */
   #pack (native: NativeHandle, pending: Pending): number {
     const id = this.#inFlight.add(pending)
     try {
@@ -129,7 +141,7 @@ export class ProducerHandle {
     }
   }
 
-  /** Tells what became of records. What a listener throws for one of them is thrown when all are told. */
+  /** Reports acknowledgements and failures. An error thrown by a listener is thrown after all have been reported. */
   #settle (): void {
     const all = this.#native?.acknowledgements() ?? []
     const thrown: unknown[] = []
@@ -148,7 +160,7 @@ export class ProducerHandle {
         thrown.push(error)
       }
     }
-    // node-rdkafka's own reports of them take up room in the queue until they are fetched.
+    // node-rdkafka's own reports of failures occupy the local queue until they are fetched.
     if (isFailed) this.poll()
     this.#on.settled()
     if (thrown.length > 0) throw thrown[0]

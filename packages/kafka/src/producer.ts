@@ -6,23 +6,24 @@ import { ProducerHandle } from './producer-handle.js'
 import { encodeHeaders, type EncodedHeaders } from './record.js'
 import { isRefusal, Refusals } from './refusals.js'
 import { loggerOf } from './logger.js'
-import type { ClientOptions, Delivery, OutgoingMessage } from './types.js'
+import type { ProducerOptions } from './client-options.js'
+import type { Delivery, OutgoingMessage } from './types.js'
 
-/** As many requests as librdkafka has under way to a broker (five, with idempotence), less the next one. */
+/** The requests that librdkafka keeps in flight to a broker (five, with idempotence), less the next one. */
 const fewInFlight = 4
-/** From here on a turn of the event loop gathers enough. */
+/** From this many messages in flight on, a turn of the event loop gathers enough. */
 const manyInFlight = 250
-/** Before a handle that has ended is replaced: doubled each time that none of its messages was acknowledged. */
+/** Pause before a handle is replaced after a fatal error, in ms; doubled each time that none of its messages was acknowledged. */
 const firstPauseMs = 1000
 const longestPauseMs = 8000
-/** What is refused where no topic is: the id of an idempotent producer. */
+/** Name for refusals that concern no topic, such as the id of an idempotent producer. */
 const cluster = 'the cluster'
 
-/** A producer on librdkafka, of the shape that @fastify/kafka calls. */
+/** A producer on librdkafka with the interface that @fastify/kafka calls. */
 export class Producer {
-  readonly #options: ClientOptions
+  readonly #options: ProducerOptions
   readonly #configuration: Configuration
-  /** Those that every message gets. */
+  /** Added to every message. */
   readonly #headers: EncodedHeaders | undefined
   #handle: ProducerHandle
   #isClosed = false
@@ -31,26 +32,28 @@ export class Producer {
   #pauseMs = firstPauseMs
   readonly #refusals: Refusals
   readonly #inFlight = new InFlight()
-  /** Not handed over yet: it is gathered, the handle is opening, or librdkafka's queue is full. */
+  /** Messages not yet handed over: lingering, or waiting for the handle to open or for a full local queue. */
   readonly #waiting: Backlog
-  /** Beside sending: fetches events (a broker gone or back) and ends what has waited for too long. */
+  /** Fetches events (a broker lost or back) and rejects messages that have waited too long. */
   readonly #everySecond: NodeJS.Timeout
 
   /**
    * @param options librdkafka's properties, the plugin's names, and `logger`, `onState`, `headers`
-   * @throws KafkaError ERR__INVALID_ARG for a property that librdkafka does not know, or a value that it refuses; for a header that is not text
+   * @throws KafkaError ERR__INVALID_ARG for an unknown property, a bad value, or a header that is not text
    */
-  constructor (options: ClientOptions) {
+  constructor (options: ProducerOptions) {
     this.#options = options
     this.#refusals = new Refusals(options)
     this.#configuration = producerConfiguration(options)
     this.#headers = encodeHeaders(options.headers)
     this.#waiting = new Backlog(Number(this.#configuration.topic['message.timeout.ms']) || Infinity, {
-      isHeld: () => this.#isWorthGathering(),
+      isLingering: () => this.#isWorthGathering(),
       isIdle: () => this.#inFlight.size === 0,
       take: pendings => this.#handle.send(pendings)
     })
     this.#handle = this.#newHandle()
+    // Otherwise it opens with the first `send`: an open handle keeps the process alive.
+    if (options.onState ?? options.onStatistics) this.#handle.open()
     this.#everySecond = setInterval(() => {
       if (this.#handle.isOpen) this.#handle.poll()
       this.#waiting.expire()
@@ -58,9 +61,9 @@ export class Producer {
   }
 
   /**
-   * Sends records; resolves with where each is stored once the broker has acknowledged them all. A full local queue
-   * (`queue.buffering.max.messages`, `.kbytes`) makes the call wait. Until then buffers belong to the producer.
-   * Rejects with a KafkaError: ERR__MSG_TIMED_OUT about `message.timeout.ms` after the broker went away,
+   * Sends records. Resolves with the partition and offset of each, when the broker has acknowledged all of them. Waits while the
+   * local queue (`queue.buffering.max.messages`, `.kbytes`) is full. Buffers must not be changed until it resolves.
+   * Rejects with a KafkaError: ERR__MSG_TIMED_OUT about `message.timeout.ms` after the broker became unreachable,
    * ERR_MSG_SIZE_TOO_LARGE, ERR__INVALID_ARG, …
    */
   send ({ messages }: { messages: OutgoingMessage[] }): Promise<Delivery[]> {
@@ -69,11 +72,11 @@ export class Producer {
     return Promise.all(messages.map(message => this.#send(message))).then(all => all.flat())
   }
 
-  /** Flushes for at most 4 s (1 s less than `closeTimeoutMs`), rejects what is left with ERR__DESTROY and frees the handle; 5 s in all. */
+  /** Flushes for at most 4 s (1 s less than `closeTimeoutMs`), rejects the remaining messages with ERR__DESTROY and frees the handle; 5 s in all. */
   async close (): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await this.#handle.opened
+    if (this.#handle.isBegun) await this.#handle.open()
     const until = performance.now() + Math.max(0, (this.#options.closeTimeoutMs ?? 5000) - 1000)
     while (this.#inFlight.size + this.#waiting.length > 0 && this.#handle.isOpen && this.#handle.isConnected && performance.now() < until) {
       await this.#handle.flush(100)
@@ -113,8 +116,8 @@ export class Producer {
   }
 
   /**
-   * After a fatal error the messages of a handle fail, and the next ones wait for a new handle. It comes after a pause,
-   * since most causes (a missing right) last: the new one may end like the old one.
+   * After a fatal error the handle's messages are rejected, and later ones wait for a new handle. It is created after a pause,
+   * because most causes, such as a missing right, last.
    */
   #replace (error: KafkaError): void {
     if (this.#isClosed || this.#replacing !== undefined) return
@@ -126,6 +129,7 @@ export class Producer {
     this.#replacing = setTimeout(() => {
       this.#replacing = undefined
       this.#handle = this.#newHandle()
+      this.#handle.open()
     }, this.#pauseMs).unref()
     this.#pauseMs = Math.min(this.#pauseMs * 2, longestPauseMs)
   }
@@ -137,12 +141,13 @@ export class Producer {
       const pending: Pending = { message, resolve, reject }
       const isAlone = this.#inFlight.size + this.#waiting.length === 0
       if (!isAlone || this.#handle.send([pending]) === 0) this.#waiting.push(pending)
+      if (!this.#handle.isOpen && this.#replacing === undefined) this.#handle.open()
     })
   }
 
   /**
-   * With few in flight none waits. From there on a request costs more than what it carries: messages wait for those in
-   * flight and go together, one request for each partition. With many in flight a turn of the event loop gathers enough.
+   * With at most 4 messages in flight, none waits. With more, a request costs more than its messages, so messages linger and
+   * share requests. With over 250, a turn of the event loop gathers enough.
    */
   #isWorthGathering (): boolean {
     const { size } = this.#inFlight

@@ -4,13 +4,13 @@ import { readText } from './variables.js'
 
 const variable = 'KAFKA_PROPERTIES_FILE'
 
-/** What the services set themselves, because their promises rest on it, or because the client reads it. */
+/** Properties that services set themselves, because their guarantees depend on them, or because the client reads them. */
 const refused = /^(group\.id|acks|enable\.idempotence|enable\.auto\..*|auto\.commit\.enable|isolation\.level|auto\.offset\.reset|transactional\.id|statistics\.interval\.ms|plugin\.library\.paths|.*_cb)$/
 
 /**
- * Reads librdkafka properties, one `name=value` a line, as `kcat -F` takes them; lines that begin with `#` are comments.
+ * Reads librdkafka properties in the format of `kcat -F`: one `name=value` a line; lines that begin with `#` are comments.
  *
- * @throws Error that names the variable and the line, and repeats no value
+ * @throws Error that names the variable and the line and repeats no value
  */
 export function readPropertiesFile (fileName: string): Record<string, string> {
   const properties: Record<string, string> = {}
@@ -30,7 +30,7 @@ export function readPropertiesFile (fileName: string): Record<string, string> {
   return properties
 }
 
-/** Asks librdkafka: making a handle sets its properties and opens nothing. The binding is loaded only where there is such a file. */
+/** Checks a property by creating a handle, which opens no connection. Loads the binding only where there is such a file. */
 function checkProperty (name: string, value: string, where: string): unknown {
   const { Producer } = createRequire(import.meta.url)('node-rdkafka') as typeof import('node-rdkafka')
   const property = { [name]: value }

@@ -1,6 +1,7 @@
+import type { ClientOptions } from './client-options.js'
 import { fromPlugin } from './plugin-options.js'
 
-/** librdkafka's second names, so that a default and a given value are one property. */
+/** librdkafka's aliases of properties: a default and a given value must be one property. */
 export const aliases: Record<string, string> = {
   'bootstrap.servers': 'metadata.broker.list',
   'request.required.acks': 'acks',
@@ -11,7 +12,7 @@ export const aliases: Record<string, string> = {
 }
 
 /**
- * Properties that librdkafka takes in the topic configuration only; everything else is global.
+ * Properties that librdkafka accepts in the topic configuration only; all others are global.
  * Source: the tables of librdkafka's CONFIGURATION.md. `message.timeout.ms` given globally is ignored by the binding.
  */
 export const topicProperties = new Set([
@@ -25,9 +26,9 @@ const secretProperties = [
   'sasl.oauthbearer.assertion.private.key.passphrase', 'sasl.oauthbearer.assertion.private.key.pem'
 ]
 
-/** Replaces the secrets of a client's options in a text: some log lines repeat what the broker said. */
-export function redactor (options: Record<string, unknown>): (text: string) => string {
-  const all = { ...options, ...fromPlugin('sasl', options.sasl ?? {}), ...fromPlugin('tls', options.tls ?? options.ssl ?? {}) }
+/** Returns a function that masks the secrets of a client's options in a text: some log lines repeat a broker's response. */
+export function redactor (options: ClientOptions): (text: string) => string {
+  const all: Record<string, unknown> = { ...options, ...fromPlugin('sasl', options.sasl ?? {}), ...fromPlugin('tls', options.tls ?? options.ssl ?? {}) }
   const secrets = secretProperties.map(name => all[name]).filter(secret => typeof secret === 'string' && secret !== '') as string[]
   return text => secrets.reduce((redacted, secret) => redacted.replaceAll(secret, '***'), text)
 }

@@ -2,30 +2,30 @@ import type { KafkaError } from './errors.js'
 import { throttleRepeats } from './handle.js'
 import type { ReadError } from './native-batch.js'
 import { loggerOf } from './logger.js'
-import type { ClientOptions } from './types.js'
+import type { ClientOptions } from './client-options.js'
 
-/** Of what an error is said; without a topic it is said of the whole handle. */
+/** Where an error occurred; without a topic it concerns the whole handle. */
 export type ErrorPlace = Pick<ReadError, 'topic' | 'partition' | 'offset'>
 
-/** A batch of a codec that is not built in, damaged, or too large: fetched twice a second for ever, with its partition standing still. */
+/** Errors of a batch that is damaged, too large, or of a codec that is not compiled in. librdkafka fetches it twice a second without end, and its partition stands still. */
 export const unreadable = new Set(['ERR__NOT_IMPLEMENTED', 'ERR__BAD_COMPRESSION', 'ERR__BAD_MSG', 'ERR_MSG_SIZE_TOO_LARGE'])
 const overAfterMs = 10_000
 
-/** Errors while consuming. librdkafka goes on by itself; they become a log line, and state where only an operator can help. */
+/** Logs errors while consuming, after which librdkafka continues, and reports a state where an operator has to act. */
 export class ReadErrors {
   readonly #options: ClientOptions
-  readonly #isNews = throttleRepeats()
+  readonly #isNew = throttleRepeats()
   #unreadableAt: number | undefined
 
   constructor (options: ClientOptions) {
     this.#options = options
   }
 
-  /** A topic that is missing is looked for every `topic.metadata.refresh.interval.ms`. */
+  /** Logs an error, and repeats of it within 10 s at debug. A missing topic is searched for every `topic.metadata.refresh.interval.ms`. */
   report (error: KafkaError, { topic, partition, offset }: ErrorPlace): void {
     const { onState } = this.#options
     const logger = loggerOf(this.#options)
-    if (!this.#isNews(error, topic)) logger.debug({ err: error, topic }, 'kafka: the same error while consuming')
+    if (!this.#isNew(error, topic)) logger.debug({ err: error, topic }, 'kafka: the same error while consuming')
     else if (error.codeName === 'ERR_UNKNOWN_TOPIC_OR_PART') logger.warn({ topic }, 'kafka: the topic does not exist yet')
     else logger.warn({ err: error, ...topic !== undefined && { topic, partition, offset } }, 'kafka: error while consuming')
 

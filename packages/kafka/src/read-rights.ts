@@ -1,15 +1,16 @@
 import { KafkaError } from './errors.js'
 import { isRefusal, Refusals } from './refusals.js'
-import type { ClientOptions, Statistics } from './types.js'
+import type { ClientOptions } from './client-options.js'
+import type { Statistics } from './types.js'
 
-/** So many statistics in a row, one a second, in which nothing is refused: one of them may be older than a refusal. */
+/** After this many statistics events (one a second) without a refusal, reading is allowed again: one event may be older than a refusal. */
 const allowedAfter = 2
-const askAgainAfter = 5
+const recheckAfter = 5
 
-/** What librdkafka puts where a partition's last fetch failed. */
+/** librdkafka's `hi_offset` of a partition whose latest fetch failed. */
 const failedFetch = -1
 
-/** Whether a reader may read. librdkafka tells of a refusal once; when it is over shows in its statistics alone. */
+/** Reports missing rights of a reader. librdkafka reports a refusal once; only its statistics show that the refusal is over. */
 export class ReadRights {
   readonly #refusals: Refusals
   readonly #topics: string
@@ -18,8 +19,8 @@ export class ReadRights {
   #secondsAllowed = 0
 
   /**
-   * @param names what a line calls its topics, and its group, if it is in one
-   * @param hiddenTopics which of its topics the broker does not show to this client
+   * @param names names for log lines: of the topics, and of the group, if any
+   * @param hiddenTopics subscribed topics that the broker does not list for this client
    */
   constructor (options: ClientOptions, names: { topics: string, group?: string }, hiddenTopics: () => Promise<string[]>) {
     this.#refusals = new Refusals(options)
@@ -29,19 +30,19 @@ export class ReadRights {
   }
 
   /**
-   * @param topic of which it is said
+   * @param topic that the error concerns
    * @returns whether the error is a missing right
    */
   report (error: KafkaError, topic?: string): boolean {
     if (!isRefusal(error)) return false
     const group = error.codeName === 'ERR_GROUP_AUTHORIZATION_FAILED' ? this.#group : undefined
     if (group === undefined) this.#secondsAllowed = 0
-    // Without the request that failed, with which librdkafka's text begins.
+    // librdkafka's text of the code alone: the text of the error begins with the failed request.
     this.#refusals.refused(group ?? this.#topics, KafkaError.ofCode(error.code), group ?? topic)
     return true
   }
 
-  /** To be called every second. */
+  /** To be called with each statistics event. */
   async check ({ cgrp, topics: known }: Statistics): Promise<void> {
     const isMember = this.#group === undefined || cgrp?.join_state === 'steady'
     if (isMember && this.#group !== undefined) this.#refusals.allowed(this.#group)
@@ -50,8 +51,8 @@ export class ReadRights {
     const partitions = Object.values(known).flatMap(({ partitions }) => Object.values(partitions))
     const isAllowed = isMember && !partitions.some(({ fetch_state: state, hi_offset: end }) => state === 'active' && end === failedFetch)
     this.#secondsAllowed = isAllowed ? this.#secondsAllowed + 1 : 0
-    // A topic that is not shown is left out of the subscription, and the others are read.
-    if (this.#secondsAllowed % askAgainAfter !== allowedAfter) return
+    // A hidden topic does not count in the statistics: librdkafka leaves it out of the subscription and reads the others.
+    if (this.#secondsAllowed % recheckAfter !== allowedAfter) return
     const hidden = await this.#hiddenTopics().catch(() => [this.#topics])
     if (hidden.length === 0 && this.#secondsAllowed >= allowedAfter) this.#refusals.allowed(this.#topics)
   }

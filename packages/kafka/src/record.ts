@@ -5,15 +5,15 @@ import type { HeadersToSend, Message } from './types.js'
 
 /** Headers as `PackedRecords` takes them. */
 export interface EncodedHeaders {
-  /** Of each: of its name, of its value. */
+  /** Lengths of each header's name and value, in bytes. */
   readonly lengths: number[]
-  /** Each name, and each value behind it. */
+  /** Each name, followed by its value. */
   readonly bytes: Buffer
 }
 
 /**
- * The headers of a record, one list after the other; undefined for none.
- * @throws KafkaError ERR__INVALID_ARG for what is no list of headers, or a name or value that is not text, which is what every client can read
+ * Encodes the headers of a record, one list after the other; undefined without any.
+ * @throws KafkaError ERR__INVALID_ARG for an invalid list, or a name or value that is not text: not every client can read other headers
  */
 export function encodeHeaders (...all: Array<HeadersToSend | undefined>): EncodedHeaders | undefined {
   const entries = all.flatMap(toEntries)
@@ -38,7 +38,7 @@ function toEntries (headers: unknown): Array<[unknown, unknown]> {
   throw new KafkaError('ERR__INVALID_ARG', 'Headers are a plain object, a Map, or an array of these')
 }
 
-/** A record as the listeners get it. */
+/** A record as listeners get it. */
 export function toMessage ({ topic, partition, offset, key, value, headers, timestamp }: ReadMessage, release: () => void): Message {
-  return { topic, partition, offset, key, value, headers, timestamp, release }
+  return { topic, partition, offset, key, value, size: value?.length ?? 0, headers, timestamp, release }
 }

@@ -1,19 +1,19 @@
 import type { KafkaError } from './errors.js'
 import { throttleRepeats } from './handle.js'
 import { loggerOf } from './logger.js'
-import type { ClientOptions } from './types.js'
+import type { ClientOptions } from './client-options.js'
 
 const refusals = new Set([
   'ERR_TOPIC_AUTHORIZATION_FAILED', 'ERR_GROUP_AUTHORIZATION_FAILED', 'ERR_CLUSTER_AUTHORIZATION_FAILED', 'ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED'
 ])
 
-/** Whether an operator has to give a right: the broker answers, and refuses. */
+/** Whether the broker refuses a request for lack of a right, which an operator has to grant. */
 export const isRefusal = ({ codeName }: KafkaError) => refusals.has(codeName)
 
-/** What the broker refuses to this client: told as state, and in a line that repeats every 10 s at most. */
+/** Refusals of the broker: reported as a state, and logged at most once in 10 s. */
 export class Refusals {
   readonly #options: ClientOptions
-  readonly #isNews = throttleRepeats()
+  readonly #isNew = throttleRepeats()
   readonly #refused = new Map<string, { error: KafkaError, name: string }>()
 
   constructor (options: ClientOptions) {
@@ -21,8 +21,8 @@ export class Refusals {
   }
 
   /**
-   * @param what a topic; a group or the cluster where that is refused as a whole
-   * @param name what the line calls it
+   * @param what the refused topic, group or cluster
+   * @param name its name in the log line
    */
   refused (what: string, error: KafkaError, name = what): void {
     const isKnown = this.#refused.has(what)
@@ -31,17 +31,17 @@ export class Refusals {
     if (!isKnown) this.#options.onState?.({ type: 'refused', error })
   }
 
-  /** Tells once more what is refused, unless it was told less than 10 s ago. */
+  /** Logs the current refusals, each at most once in 10 s. */
   remind (): void {
     const logger = loggerOf(this.#options)
-    for (const { error, name } of this.#refused.values()) if (this.#isNews(error, name)) logger.warn({ err: error, refused: name }, 'kafka: refused, a right is missing')
+    for (const { error, name } of this.#refused.values()) if (this.#isNew(error, name)) logger.warn({ err: error, refused: name }, 'kafka: refused, a right is missing')
   }
 
   has (what: string): boolean {
     return this.#refused.has(what)
   }
 
-  /** To be told of whatever went through. */
+  /** To be called for topics, groups or the cluster when a request about them succeeded. */
   allowed (...what: string[]): void {
     if (this.#refused.size === 0) return
     const { onState } = this.#options

@@ -1,13 +1,13 @@
 import { loggerOf } from './logger.js'
-import type { ClientOptions } from './types.js'
+import type { ClientOptions } from './client-options.js'
 
-/** How many messages are out without a commit, how often that has changed until now, and whether more could be handed out. */
+/** Messages in flight, how often their number has changed so far, and whether fetched messages wait for them. */
 export interface Flow { inFlight: number, moves: number, isHeldUp: boolean }
 
-/** In statistics, one a second. */
+/** In statistics events, one a second. */
 const stalledAfter = 10
 
-/** Tells where nothing more is handed out because nothing is committed. */
+/** Reports that no messages are handed out because none are committed. */
 export class Stall {
   readonly #options: ClientOptions
   #moves = 0

@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Message } from './types.js'
 
-/** Messages handed out in one turn of the event loop at most: a backlog must not keep requests waiting. */
+/** The most messages handed out in one turn of the event loop, so that a backlog does not delay requests. */
 const perTurn = 100
 
 type Result = IteratorResult<Message, undefined>
 
-/** The async iteration through which the plugin takes messages. Ends with `close()`, or with an error given to `fail`. */
+/** Async iterator through which the plugin takes messages. Ends with `close()`, or with the error passed to `fail`. */
 export class MessageStream implements AsyncIterableIterator<Message, undefined> {
   readonly #take: () => Message | undefined
   readonly #onClose: () => void
@@ -43,7 +43,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined> 
     }
   }
 
-  /** The caller left the loop with a message in hand, as the plugin does on stop: it will not be handled. */
+  /** Releases the latest message: a caller that leaves the loop, as the plugin does on stop, does not handle it. */
   async return (): Promise<Result> {
     this.#last?.release()
     await this.close()
@@ -57,13 +57,19 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined> 
     this.wake()
   }
 
+  /** Like `destroy` of a Node stream: with an error, the iteration throws it. */
+  destroy (error?: Error): void {
+    if (error === undefined) this.close().catch(() => {})
+    else this.fail(error)
+  }
+
   fail (error: Error): void {
     if (this.#isClosed) return
     this.#error = error
     this.wake()
   }
 
-  /** To be called when there may be something to take. */
+  /** To be called when there may be a message to take. */
   wake (): void {
     if (this.#waiting.length === 0) return
     const waiting = this.#waiting

@@ -1,4 +1,4 @@
-/** What @fastify/kafka, the services and the client say to each other. */
+/** Types shared by @fastify/kafka, the services and the client. */
 
 /** The part of a pino logger that the client uses. */
 export interface Logger {
@@ -8,19 +8,19 @@ export interface Logger {
   error (details: object, text: string): void
 }
 
-/** Headers in their order, of which several may have one name. */
+/** Headers in order; several may have one name. */
 export type Headers = Array<Record<string, string>>
 
 type HeaderMap = Record<string, string | Uint8Array> | Map<string | Uint8Array, string | Uint8Array>
-/** Headers as `send` takes them, in their order. Names and values are text, as UTF-8 where they are bytes. */
+/** Headers as `send` takes them, in order. Names and values are text; bytes must be UTF-8. */
 export type HeadersToSend = HeaderMap | HeaderMap[]
 
 /** A record as `Producer.send` takes it. */
 export interface OutgoingMessage {
   topic: string
-  /** A string is written as UTF-8, bytes (`Buffer`, `ArrayBuffer`, any view) as they are, null and undefined as no key. */
+  /** A string is written as UTF-8, bytes (`Buffer`, `ArrayBuffer`, any view) unchanged; null and undefined mean no key. */
   key?: string | ArrayBufferView | ArrayBuffer | null | undefined
-  /** A string is written as UTF-8, bytes as they are, null and undefined as a null value; anything else as JSON. */
+  /** A string is written as UTF-8, bytes unchanged, null and undefined as a null value; any other value as JSON. */
   value?: unknown
   /** Without it the partitioner chooses by key, as Java's default partitioner does. */
   partition?: number | undefined
@@ -42,36 +42,38 @@ export interface StoredMessage {
   readonly key: Buffer | null
   readonly value: Buffer | null
   readonly headers: Array<Record<string, Buffer>>
-  /** Milliseconds since 1970, -1 where the broker gives none. */
+  /** Milliseconds since 1970; -1 where the record has none. */
   readonly timestamp: number
 }
 
 /** A record as the plugin's listeners get it. */
 export interface Message extends StoredMessage {
-  /** Of the first message that was handed out since its partition was assigned. */
+  /** Size of the value in bytes. */
+  readonly size?: number
+  /** Set on the first message handed out since its partition was assigned. */
   readonly isFirst?: true
   /**
-   * Gives the message up without a commit: nothing waits for it any more, no later commit of its partition passes it,
-   * and it comes again after the next assignment. For a handler that was told to stop.
+   * Gives the message up without a commit: nothing waits for it, no later commit of its partition passes it, and it is delivered
+   * again after the next assignment. For a handler that is stopped.
    */
   release (): void
 }
 
 /**
- * What a client tells the listener in its options.
+ * States that a client reports to `onState`.
  *
- * - `assigned`: a member of the group; the partitions it holds now (possibly none)
- * - `lost`: no member of the group for 5 s, or thrown out of it
- * - `unreadable`, `readable`: a batch that the client cannot read holds up its partition, or has not done so for 10 s
- * - `unhandled`: topics of which messages have been out for 10 s and none was ever committed, as a rule for lack of a
- *   listener; they hold up no other topic; none any more where the list is empty
- * - `stalled`, `moving`: as many messages are out without a commit as may be, and none was committed for 10 s; or there is
- *   movement again. Each message has to be committed, unless `cumulativeCommits` is set
- * - `broker-away`, `broker-back`: no broker, or one again, is connected
- * - `refused`, `allowed`: the broker answers and refuses to write, to read or to join the group, because a right is missing
- *   (at times again, for another reason); or nothing is refused any more
- * - `fatal`: the client has ended and will not recover (for a producer: a setting that librdkafka refuses; any other fatal
- *   error makes it replace its handle, until the cause is over)
+ * - `assigned`: it is a member of the group, with these partitions (possibly none)
+ * - `lost`: it has not been a member of the group for 5 s
+ * - `unreadable`, `readable`: a batch that the client cannot read holds up its partition; there was none for 10 s
+ * - `unhandled`: topics with messages in flight for 10 s of which none was ever committed, usually for lack of a listener. They
+ *   hold up no other topic. An empty list ends the state
+ * - `stalled`, `moving`: the limit of messages in flight is reached and none was committed for 10 s; commits go on again. Each
+ *   message must be committed, unless `cumulativeCommits` is set
+ * - `broker-away`, `broker-back`: no broker is connected; a broker is connected again
+ * - `refused`, `allowed`: the broker refuses to write, to read or to join the group, because a right is missing (reported again
+ *   when the reason changes); nothing is refused any more
+ * - `fatal`: the client has ended and will not recover. A producer ends only on a setting that librdkafka refuses; after any
+ *   other fatal error it replaces its handle
  */
 export type ClientState =
   | { type: 'assigned', partitions: Array<{ topic: string, partition: number }> }
@@ -87,7 +89,7 @@ export type ClientState =
   | { type: 'allowed' }
   | { type: 'fatal', error: Error }
 
-/** The part of librdkafka's statistics that is read here; what each means is in its STATISTICS.md. */
+/** The fields of librdkafka's statistics that are used here, as its STATISTICS.md defines them. */
 export interface Statistics {
   type: 'producer' | 'consumer'
   msg_cnt: number
@@ -100,29 +102,7 @@ export interface Statistics {
   cgrp?: { join_state: string, rebalance_cnt: number, assignment_size: number }
 }
 
-/**
- * Options of a client: librdkafka's properties by their own names, the names of @fastify/kafka 4's README, and what
- * the plugin has no door for.
- */
-export interface ClientOptions {
-  logger?: Logger
-  /** Called on the event loop, once for each change. */
-  onState?: (state: ClientState) => void
-  /** Called on the event loop, once a second (`statistics.interval.ms`). */
-  onStatistics?: (statistics: Statistics) => void
-  /** Producer only: put before the headers of every record. */
-  headers?: HeadersToSend
-  /**
-   * Consumer only: whether a commit counts for all messages before it in its partition, as in Kafka itself (but for those
-   * that were given up), or for this one alone. Alone unless told otherwise: then handlers may end in any order, and nothing that is in flight is passed.
-   */
-  cumulativeCommits?: boolean
-  /** How long `close` takes at most, in ms, of which up to 2000 are for leaving the group. 5000 unless told otherwise. */
-  closeTimeoutMs?: number
-  [property: string]: unknown
-}
-
-/** A topic as it is declared. */
+/** Declaration of a topic. */
 export interface TopicDeclaration {
   name: string
   partitions: number

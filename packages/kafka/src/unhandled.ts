@@ -1,27 +1,27 @@
 import { loggerOf } from './logger.js'
-import type { ClientOptions } from './types.js'
+import type { ClientOptions } from './client-options.js'
 
-/** A handler that takes longer for its first message is told of, too, until that is committed. */
+/** In ms. A handler that takes longer for its first message is reported too, until it has committed it. */
 export const unhandledAfterMs = 10_000
 
-/** Topics of which messages were handed out, and none was ever committed or released: as a rule they have no listener. */
+/** Reports topics with messages in flight of which none was ever committed or released: usually they have no listener. */
 export class UnhandledTopics {
   readonly #options: ClientOptions
-  #told: string[] = []
+  #reported: string[] = []
 
   constructor (options: ClientOptions) {
     this.#options = options
   }
 
-  /** To be called every second with what they are. */
+  /** To be called every second with the current topics. */
   check (topics: string[]): void {
-    if (topics.join() === this.#told.join()) return
+    if (topics.join() === this.#reported.join()) return
     const { onState } = this.#options
     const logger = loggerOf(this.#options)
-    for (const topic of topics.filter(topic => !this.#told.includes(topic))) {
+    for (const topic of topics.filter(topic => !this.#reported.includes(topic))) {
       logger.warn({ topic }, 'kafka: no message of this topic has been committed yet; does it have a listener?')
     }
-    this.#told = topics
+    this.#reported = topics
     onState?.({ type: 'unhandled', topics })
   }
 }

@@ -4,22 +4,22 @@ import type { Statistics } from './types.js'
 
 type State = Statistics['topics'][string]['partitions'][string]
 
-/** In statistics, one a second: a request for offsets, or a first fetch, that is merely slow is not to be disturbed. */
+/** In statistics events, one a second; long enough not to disturb a slow request for offsets or a slow first fetch. */
 const [firstLimit, longestLimit] = [5, 320]
 
 /**
- * Finds partitions that are held and not read. Where the group's coordinator moves just when librdkafka asks it for the
- * committed offsets, it is not asked again (librdkafka's issue 5586), and no other question is asked until then.
+ * Finds assigned partitions that are not read. If the group's coordinator moves while librdkafka fetches the committed offsets,
+ * librdkafka neither repeats that request nor sends others (its issue 5586).
  */
 export class UnreadPartitions {
-  /** In statistics, one a second. */
+  /** In statistics events. */
   #unreadFor = 0
-  /** Doubled by each attempt that has brought nothing. */
+  /** Doubled by each attempt without effect. */
   #limit = firstLimit
-  /** The last ones. */
+  /** Topics of the latest statistics. */
   #before: Statistics['topics'] = {}
 
-  /** Returns those that have to be assigned once more, when nothing of some was read for 5 s. To be told of each statistics. */
+  /** Returns the partitions to assign again, if some were not read for 5 s. To be called with each statistics event. */
   check ({ cgrp, topics }: Statistics, { held, all }: Partitions, isCooperative: boolean): Partition[] {
     const unread = held.filter(({ topic, partition, next }) => next === undefined && isUnread(topics[topic]?.partitions[partition], this.#before[topic]?.partitions[partition]))
     this.#before = topics
@@ -35,13 +35,12 @@ export class UnreadPartitions {
 }
 
 /**
- * Of a partition of which neither a record nor the end of its log has come. It was never started, or given up and assigned
- * again; or it is fetched and the records come from nowhere: an answer that was under way when it was given up has
- * started it again, for nobody.
+ * Whether a partition that has returned neither a record nor the end of its log is stuck: its fetcher was never started, or a late
+ * answer has restarted it for an earlier assignment, so that fetched records reach no queue.
  */
 function isUnread (now: State | undefined, before: State | undefined): boolean {
   if (now === undefined) return false
-  // It passes over what is not handed out to anybody, such as aborted transactions.
+  // Skips records that no consumer gets, such as aborted transactions.
   const isSkipping = before !== undefined && now.next_offset !== before.next_offset && now.rxmsgs === before.rxmsgs
   return now.fetch_state === 'none' || now.fetch_state === 'stopped' || (now.fetch_state === 'active' && now.hi_offset >= 0 && !isSkipping)
 }

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs'
 type Environment = Record<string, string | undefined>
 
 /**
- * The value of an environment variable, or the content of the file that `<name>_FILE` names, without the newlines at its end.
- * An empty variable counts as not set where there is a file.
+ * The value of an environment variable, or the content of the file that `<name>_FILE` names, without trailing newlines.
+ * An empty variable counts as unset where there is a file.
  *
- * @throws Error that names the variable: both are set, or the file cannot be read
+ * @throws Error that names the variable, if both are set or the file cannot be read
  */
 export function readVariable (env: Environment, name: string): string | undefined {
   const [value, fileName] = [env[name], env[`${name}_FILE`]]
@@ -15,7 +15,7 @@ export function readVariable (env: Environment, name: string): string | undefine
   return readText(fileName, `${name}_FILE`).replace(/[\r\n]+$/, '')
 }
 
-/** @param name of the variable that names the file. @throws Error that names the variable */
+/** @param name the variable that names the file. @throws Error that names the variable */
 export function readText (fileName: string, name: string): string {
   try {
     return readFileSync(fileName, 'utf8')

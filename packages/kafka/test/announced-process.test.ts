@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { startAnnounced } from '@pair/kafka/announced-process'
 import { expect, onTestFinished, test, vi } from 'vitest'
 
-/** A script that answers with what the body returns. */
+/** A script that announces the body's result. */
 async function script (body: string): Promise<URL> {
   const folder = await mkdtemp(join(tmpdir(), 'announced-'))
   onTestFinished(() => rm(folder, { recursive: true }))
@@ -19,19 +19,19 @@ async function script (body: string): Promise<URL> {
   return pathToFileURL(path)
 }
 
-test('a task in a process of its own answers with its result, and ends when it is let go', async () => {
+test('a task in a child process returns its result, and its process ends when the channel is closed', async () => {
   const { child, announced, ended } = await startAnnounced('a sum', await script('return { sum: Number(process.argv[2]) + Number(process.argv[3]) }'), ['1', '2'])
   expect(announced).toEqual({ sum: 3 })
   child.disconnect()
   expect(await ended).toBe(0)
 })
 
-test('the reason why a task failed is told, and how its process ended before it could tell', async () => {
+test('a failed task rejects with its reason, and a process that ended early with its exit code', async () => {
   await expect(startAnnounced('a task', await script('throw new Error("no such topic")'))).rejects.toThrow(/^no such topic$/)
   await expect(startAnnounced('a task', await script('process.exit(3)'))).rejects.toThrow(/^a task ended with 3 before it was ready$/)
 })
 
-test('a task that is given up is ended, whatever it does', async () => {
+test('an aborted task is killed, even if it ignores SIGTERM', async () => {
   const end = new AbortController()
   const path = await script('process.on("SIGTERM", () => {}); writeFileSync(process.argv[2], String(process.pid)); await new Promise(() => {})')
   const pidFile = fileURLToPath(new URL('pid', path))

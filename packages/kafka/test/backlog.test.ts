@@ -9,12 +9,12 @@ beforeEach(() => {
 
 const message = (value: string): Pending => ({ message: { topic: 't', value }, resolve () {}, reject () {} })
 
-/** A backlog whose groups can be looked at; `hold` and `room` are its surroundings. */
+/** A backlog whose batches are recorded; `hold` and `room` control lingering and capacity. */
 function newBacklog () {
   const groups: string[][] = []
   const around = { hold: false, room: Infinity, idle: false }
   const backlog = new Backlog(1000, {
-    isHeld: () => around.hold,
+    isLingering: () => around.hold,
     isIdle: () => around.idle,
     take: pendings => {
       const taken = pendings.slice(0, around.room)
@@ -26,7 +26,7 @@ function newBacklog () {
   return { backlog, around, groups: () => groups.filter(({ length }) => length > 0) }
 }
 
-test('what comes in one turn of the event loop goes together, in its order', async () => {
+test('messages of one turn of the event loop are handed over together, in order', async () => {
   const { backlog, groups } = newBacklog()
   for (const value of ['a', 'b', 'c']) backlog.push(message(value))
   await vi.advanceTimersByTimeAsync(0)
@@ -35,7 +35,7 @@ test('what comes in one turn of the event loop goes together, in its order', asy
   expect(groups()).toEqual([['a', 'b', 'c'], ['d']])
 })
 
-test('what is held goes as soon as it is worth no more waiting', async () => {
+test('lingering messages are handed over as soon as waiting is no longer worthwhile', async () => {
   const { backlog, around, groups } = newBacklog()
   around.hold = true
   backlog.push(message('a'))
@@ -48,7 +48,7 @@ test('what is held goes as soon as it is worth no more waiting', async () => {
   expect(groups()).toEqual([['a', 'b']])
 })
 
-test('what is held goes after 10 ms at the latest', async () => {
+test('messages linger for 10 ms at most', async () => {
   const { backlog, around, groups } = newBacklog()
   around.hold = true
   backlog.push(message('a'))
@@ -58,7 +58,7 @@ test('what is held goes after 10 ms at the latest', async () => {
   expect(groups()).toEqual([['a', 'b']])
 })
 
-test('each group that is held has its own 10 ms', async () => {
+test('each batch lingers for its own 10 ms', async () => {
   const { backlog, around, groups } = newBacklog()
   around.hold = true
   backlog.push(message('a'))
@@ -74,7 +74,7 @@ test('each group that is held has its own 10 ms', async () => {
   expect(groups()).toEqual([['a'], ['b']])
 })
 
-test('what finds no room stays first', async () => {
+test('messages that found no capacity stay first', async () => {
   const { backlog, around, groups } = newBacklog()
   around.room = 1
   for (const value of ['a', 'b', 'c']) backlog.push(message(value))
@@ -86,7 +86,7 @@ test('what finds no room stays first', async () => {
   expect(groups()).toEqual([['a'], ['b', 'c', 'd']])
 })
 
-test('what is behind a message that never finds room goes when that one has waited for too long', async () => {
+test('messages behind one that never fits are handed over when it has timed out', async () => {
   const { backlog, around, groups } = newBacklog()
   around.room = 0
   for (const value of ['a', 'b']) {
@@ -99,7 +99,7 @@ test('what is behind a message that never finds room goes when that one has wait
   expect(groups()).toEqual([['b']])
 })
 
-test('where nothing is in flight and there is no room yet, it is looked for again', async () => {
+test('with nothing in flight and no capacity, handing over is retried', async () => {
   const { backlog, around, groups } = newBacklog()
   Object.assign(around, { room: 0, idle: true })
   backlog.push(message('a'))

@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 /** The folder of the client. */
 export const client = fileURLToPath(new URL('..', import.meta.url))
 
-/** Copies the client as it is built, until the test ends. @returns the folder of the copy */
+/** Copies the built client until the test ends. @returns the folder of the copy */
 export function copyClient (): string {
   const copy = `${root}.data/${newName('copy')}`
   mkdirSync(copy, { recursive: true })

@@ -8,7 +8,7 @@ test.for(['gzip', 'snappy', 'lz4', 'zstd'] as const)('a topic compressed with %s
   const topic = newName(codec)
   const producer = new Producer({ bootstrapBrokers: inject('kafkaBrokers').split(','), 'compression.type': codec })
   onTestFinished(() => producer.close())
-  const value = codec.repeat(1000) // a batch that would not become smaller is sent as it is
+  const value = codec.repeat(1000) // a batch that compression does not shrink is sent uncompressed
   const [place] = await producer.send({ messages: [{ topic, key: 'k', value }] })
   const [record] = await read(topic, 1, { from: [{ partition: Number(place?.partition) }] })
   expect(String(record?.value)).toBe(value)

@@ -9,11 +9,11 @@ import { committed, endsOf, newName } from '../../../test/fixtures/records.js'
 
 const deadline = { timeout: 120_000, interval: 20 }
 
-// Tests of one file run side by side here (joining a group takes 3 s), so each cleans up through its own context.
-interface Wish { onTestFinished: TestContext['onTestFinished'], topic?: string, group?: string, brokers?: string, options?: ClientOptions }
+// The tests of this file run concurrently (joining a group takes 3 s), so each cleans up through its own context.
+interface Setup { onTestFinished: TestContext['onTestFinished'], topic?: string, group?: string, brokers?: string, options?: ClientOptions }
 
-/** A consumer that gathers what it is handed, and commits where told to. */
-async function gather ({ onTestFinished, topic = newName('topic'), group = newName('group'), brokers = inject('kafkaBrokers'), options = {} }: Wish, onMessage: (message: Message, commit: () => void) => void = () => {}) {
+/** A consumer that records its messages, and commits as `onMessage` decides. */
+async function gather ({ onTestFinished, topic = newName('topic'), group = newName('group'), brokers = inject('kafkaBrokers'), options = {} }: Setup, onMessage: (message: Message, commit: () => void) => void = () => {}) {
   const states: ClientState[] = []
   const lines: string[] = []
   const note = (_details: object, text: string) => { lines.push(text) }
@@ -21,6 +21,8 @@ async function gather ({ onTestFinished, topic = newName('topic'), group = newNa
     bootstrapBrokers: [brokers],
     groupId: group,
     maxWaitTime: 10,
+    'auto.offset.reset': 'earliest',
+    'partition.assignment.strategy': 'cooperative-sticky',
     'session.timeout.ms': 3000,
     'heartbeat.interval.ms': 300,
     logger: { debug () {}, info: note, warn: note, error: note },
@@ -72,7 +74,7 @@ test.concurrent('a message is handed out whatever its headers are called', async
   expect(states.filter(({ type }) => type === 'fatal')).toEqual([])
 })
 
-test.concurrent.for(['cooperative-sticky', 'range'])('where the coordinator moves just when the committed offsets are asked for, they are asked for again (%s)', async (strategy, { onTestFinished }) => {
+test.concurrent.for(['cooperative-sticky', 'range'])('if the coordinator moves while the committed offsets are fetched, they are fetched again (%s)', async (strategy, { onTestFinished }) => {
   const kafka = await startKafkaProxy(inject('kafkaBrokers'))
   const topic = newName('moved')
   await fill(topic, 5)
@@ -108,7 +110,7 @@ test.concurrent('commits out of order reach the broker in the background, up to 
   await vi.waitFor(async () => expect(await committed(group, topic)).toBe(4), deadline)
 })
 
-/** A topic of four partitions, wherever it is. */
+/** A topic of four partitions, on every kind of broker. */
 async function newTopic (what: string) {
   const topic = newName(what)
   await provisionTopics({ bootstrapBrokers: [inject('kafkaBrokers')] }, [{ name: topic, partitions: 4 }])
@@ -132,7 +134,7 @@ async function openTransaction (topic: string) {
   }
 }
 
-test.concurrent('with a transactional writer the committed position gets to the end of the log, and not past what is in flight', async ({ onTestFinished, skip }) => {
+test.concurrent('with a transactional writer the committed offset reaches the end of the log, and never passes a message in flight', async ({ onTestFinished, skip }) => {
   skip(inject('brokerKind') === 'embedded', 'the embedded broker has no transactions')
   const topic = await newTopic('transactions')
   const transaction = await openTransaction(topic)
@@ -164,7 +166,7 @@ test.concurrent('with a transactional writer the committed position gets to the 
   await isCommitted(12)
 })
 
-test.concurrent('a partition whose messages are not committed holds up no other one, and is read on once they are', async ({ onTestFinished }) => {
+test.concurrent('a partition whose messages are not committed holds up no other one, and continues once they are', async ({ onTestFinished }) => {
   const topic = await newTopic('busy')
   await fill(topic, 20_000)
   let isHeldUp = true
@@ -190,7 +192,7 @@ test.concurrent('a partition whose messages are not committed holds up no other 
   expect(offsets(messages.filter(({ partition }) => partition === 0))).toEqual(Array.from({ length: 20_000 }, (_, offset) => offset))
 })
 
-test.concurrent('of large messages no more than 32 MB are handed out without a commit, and all of them come', async ({ onTestFinished }) => {
+test.concurrent('at most 32 MB of large messages are in flight, and all of them are delivered', async ({ onTestFinished }) => {
   const topic = newName('large')
   const producer = new Producer({ bootstrapBrokers: [inject('kafkaBrokers')] })
   onTestFinished(() => producer.close())
@@ -212,14 +214,14 @@ test.concurrent('of large messages no more than 32 MB are handed out without a c
   await vi.waitFor(() => expect(offsets(messages)).toEqual(Array.from({ length: 61 }, (_, offset) => offset)), deadline)
 })
 
-test.concurrent('at most 250 messages are handed out without a commit, and membership is kept meanwhile', async ({ onTestFinished }) => {
+test.concurrent('at most 250 messages are in flight, and membership is kept meanwhile', async ({ onTestFinished }) => {
   const topic = newName('bound')
   await fill(topic, 1600)
-  // Of several partitions each is left some.
+  // Some permits are reserved for each other partition.
   const bound = 250 - 16 * ((await endsOf(topic)).length - 1)
   const { messages, consumer, states } = await gather({ onTestFinished, topic, options: { 'max.poll.interval.ms': 3000 } })
   await vi.waitFor(() => expect(messages).toHaveLength(bound), deadline)
-  // Longer than max.poll.interval.ms and the session timeout: who did not poll would be thrown out.
+  // Longer than max.poll.interval.ms and the session timeout: a consumer that did not poll would lose its membership.
   const until = performance.now() + 5000
   await vi.waitFor(() => expect(performance.now()).toBeGreaterThan(until), deadline)
   expect(messages).toHaveLength(bound)
@@ -235,10 +237,10 @@ test.concurrent('at most 250 messages are handed out without a commit, and membe
 })
 
 /** KIP-848: the broker assigns, and knows the timeouts. */
-const newProtocol = { 'group.protocol': 'consumer', 'session.timeout.ms': undefined, 'heartbeat.interval.ms': undefined }
+const newProtocol = { 'group.protocol': 'consumer', 'partition.assignment.strategy': undefined, 'session.timeout.ms': undefined, 'heartbeat.interval.ms': undefined }
 const noNewProtocol = 'the embedded broker knows the classic protocol only'
 
-test.concurrent('group.protocol=consumer: members share the partitions, and what one gives up goes on where it had committed', async ({ onTestFinished, skip }) => {
+test.concurrent('group.protocol=consumer: members share the partitions, and a partition continues at its committed offset after it changes the member', async ({ onTestFinished, skip }) => {
   skip(inject('brokerKind') === 'embedded', noNewProtocol)
   const topic = await newTopic('kip-848')
   const all = [0, 1, 2, 3]
@@ -263,6 +265,18 @@ test.concurrent('group.protocol=consumer with a setting that only the classic pr
   await expect(consumer.consume({ topics: ['x'] })).rejects.toMatchObject({ name: 'KafkaError', message: expect.stringMatching(/session\.timeout\.ms/) })
 })
 
+test.concurrent('a member whose assignor differs from the group\'s logs a warning', async ({ onTestFinished, skip }) => {
+  skip(inject('brokerKind') === 'embedded', 'the embedded broker takes any')
+  const topic = newName('inconsistent')
+  await fill(topic, 1)
+  const first = await gather({ onTestFinished, topic, options: { 'partition.assignment.strategy': 'range' } }, commitAll)
+  await vi.waitFor(() => expect(first.messages).toHaveLength(1), deadline)
+  const warnings: string[] = []
+  const warn = (details: object, text: string) => { warnings.push(`${text}: ${(details as { err?: Error }).err?.message}`) }
+  await gather({ onTestFinished, topic, group: first.group, options: { logger: { debug () {}, info () {}, warn, error: warn } } })
+  await vi.waitFor(() => expect(warnings).toContainEqual(expect.stringMatching(/^kafka: error while consuming: JoinGroup failed: .*Inconsistent group protocol/)), deadline)
+})
+
 test.concurrent('a session timeout that the broker refuses is a fatal error', async ({ onTestFinished, skip }) => {
   skip(inject('brokerKind') === 'embedded', 'the embedded broker takes any')
   const topic = newName('refused')
@@ -272,7 +286,7 @@ test.concurrent('a session timeout that the broker refuses is a fatal error', as
   expect(states.at(-1)).toMatchObject({ type: 'fatal' })
 })
 
-test.concurrent('a handler that takes longer than max.poll.interval.ms keeps its partition, and its message does not come again', async ({ onTestFinished }) => {
+test.concurrent('a handler that takes longer than max.poll.interval.ms keeps its partition, and its message is not delivered again', async ({ onTestFinished }) => {
   const topic = newName('slow')
   await fill(topic, 1)
   const { messages, states, group } = await gather({ onTestFinished, topic, options: { 'max.poll.interval.ms': 3000 } }, (_message, commit) => { setTimeout(commit, 7000) })
@@ -283,7 +297,7 @@ test.concurrent('a handler that takes longer than max.poll.interval.ms keeps its
   expect(states.filter(({ type }) => type === 'assigned' || type === 'lost')).toHaveLength(1)
 })
 
-test.concurrent('a partition that is given up while it is paused and assigned again later is read on', async ({ onTestFinished }) => {
+test.concurrent('a partition that is given up while paused is read again after its next assignment', async ({ onTestFinished }) => {
   const topic = newName('paused')
   await fill(topic, 3000) // 250 in flight, and 1,000 fetched: no room for more
   const pause = vi.spyOn(rdkafka.KafkaConsumer.prototype, 'pause')
@@ -297,7 +311,7 @@ test.concurrent('a partition that is given up while it is paused and assigned ag
   await vi.waitFor(() => expect(first.messages.length).toBeGreaterThan(250), deadline)
 })
 
-test.concurrent('a backlog does not keep the event loop from its other work: at most 100 messages are handed out a turn', async ({ onTestFinished }) => {
+test.concurrent('a backlog does not block the event loop: at most 100 messages are handed out in a turn', async ({ onTestFinished }) => {
   const topic = newName('backlog')
   await fill(topic, 4000)
   let [inTurn, most] = [0, 0]
@@ -314,7 +328,7 @@ test.concurrent('a backlog does not keep the event loop from its other work: at 
   expect(most).toBeLessThan(200)
 })
 
-test.concurrent.for([100, 1600])('a handler that commits every %ith message is told that it stands still, and goes on once it commits the others', async (every, { onTestFinished }) => {
+test.concurrent.for([100, 1600])('a handler that commits every %ith message is reported as stalled, and continues once it commits the others', async (every, { onTestFinished }) => {
   const topic = newName('forgetful')
   await fill(topic, 1600)
   const { messages, consumer, states, lines } = await gather({ onTestFinished, topic }, ({ offset }, commit) => { if ((offset + 1) % every === 0) commit() })
@@ -327,7 +341,7 @@ test.concurrent.for([100, 1600])('a handler that commits every %ith message is t
   await has(states, 'moving')
 })
 
-test.concurrent('with cumulativeCommits a commit counts for what was handed out before it', async ({ onTestFinished }) => {
+test.concurrent('with cumulativeCommits a commit includes the messages handed out before it', async ({ onTestFinished }) => {
   const topic = newName('cumulative')
   await fill(topic, 1600)
   const { messages, group } = await gather({ onTestFinished, topic, options: { cumulativeCommits: true } }, ({ offset }, commit) => { if (offset % 100 === 99) commit() })
@@ -335,7 +349,7 @@ test.concurrent('with cumulativeCommits a commit counts for what was handed out 
   await vi.waitFor(async () => expect(await committed(group, topic)).toBe(1600), deadline)
 })
 
-test.concurrent('what is committed right before close is committed on the broker, and the next member starts behind it', async ({ onTestFinished }) => {
+test.concurrent('a commit right before close reaches the broker, and the next member starts after it', async ({ onTestFinished }) => {
   const topic = newName('last')
   await fill(topic, 2)
   const { messages, consumer, group } = await gather({ onTestFinished, topic })
@@ -345,7 +359,7 @@ test.concurrent('what is committed right before close is committed on the broker
   expect(await committed(group, topic)).toBe(2)
 })
 
-test.concurrent('on a rebalance what is in flight may finish, is committed, and does not come again', async ({ onTestFinished }) => {
+test.concurrent('on a rebalance messages in flight may finish, are committed, and are not delivered again', async ({ onTestFinished }) => {
   const topic = newName('rebalance')
   await fill(topic, 1)
   const options = { 'partition.assignment.strategy': 'range' } // everything is revoked from everybody
@@ -368,14 +382,14 @@ test.concurrent('on a rebalance what is in flight may finish, is committed, and 
   if (inject('brokerKind') !== 'embedded') expect(offsets(second.messages)).toEqual([1])
 })
 
-test.concurrent('a consumer that subscribes to nothing is told of its broker all the same: nothing gathers unread', async ({ onTestFinished }) => {
+test.concurrent('a consumer without a subscription gets its statistics', async ({ onTestFinished }) => {
   const onStatistics = vi.fn()
   const consumer = new Consumer({ bootstrapBrokers: [inject('kafkaBrokers')], groupId: newName('idle'), onStatistics })
   onTestFinished(() => consumer.close())
   await vi.waitFor(() => expect(onStatistics.mock.calls.length).toBeGreaterThan(2), deadline)
 })
 
-test.concurrent('a partition is given up after 5 s at most, and a commit that comes later is dropped with a log line', async ({ onTestFinished }) => {
+test.concurrent('a partition is given up after 5 s at most, and a later commit is dropped with a log line', async ({ onTestFinished }) => {
   const topic = newName('late')
   await fill(topic, 1)
   const options = { 'partition.assignment.strategy': 'range' }
@@ -390,7 +404,7 @@ test.concurrent('a partition is given up after 5 s at most, and a commit that co
   await vi.waitFor(() => expect(offsets(second.messages), second.lines.join('; ')).toEqual([0]), deadline)
 })
 
-test.concurrent('a message that the caller dropped on leaving is not waited for and comes again', async ({ onTestFinished }) => {
+test.concurrent('a message that the caller left is not waited for and is delivered again', async ({ onTestFinished }) => {
   const topic = newName('dropped')
   await fill(topic, 1)
   const { consumer, stream, messages, group } = await gather({ onTestFinished, topic }, () => {})
@@ -403,7 +417,7 @@ test.concurrent('a message that the caller dropped on leaving is not waited for 
   await vi.waitFor(() => expect(offsets(again.messages)).toEqual([0]), deadline)
 })
 
-test.concurrent('a broker that is away for a while never ends the stream', async ({ onTestFinished }) => {
+test.concurrent('an outage of the broker does not end the stream', async ({ onTestFinished }) => {
   const broker = await startBroker()
   onTestFinished(() => broker.close())
   const topic = newName('away')
@@ -436,7 +450,7 @@ test.concurrent.for(['up', 'down', 'paused', 'never seen'])('close ends within 5
   await ended
 })
 
-test.concurrent('what only connecting finds out is a fatal state and rejects consume, naming the setting', async () => {
+test.concurrent('a setting that librdkafka checks on connecting is a fatal state and rejects consume, naming the setting', async () => {
   const states: ClientState[] = []
   const consumer = new Consumer({
     bootstrapBrokers: [inject('kafkaBrokers')], groupId: 'g', 'security.protocol': 'ssl', 'ssl.ca.location': '/no/such/file', onState: state => states.push(state)
@@ -446,7 +460,7 @@ test.concurrent('what only connecting finds out is a fatal state and rejects con
 })
 
 // Alone, since it watches the calls of all consumers.
-test('messages are read through the addon, many at a time, and not through node-rdkafka', async ({ onTestFinished }) => {
+test('messages are read through the addon, in batches, and not through node-rdkafka', async ({ onTestFinished }) => {
   const consume = vi.spyOn(rdkafka.KafkaConsumer.prototype, 'consume')
   const read = vi.spyOn(NativeHandle.prototype, 'read')
   onTestFinished(() => { for (const spy of [consume, read]) spy.mockRestore() })
@@ -461,7 +475,7 @@ test('messages are read through the addon, many at a time, and not through node-
   expect(consume).not.toHaveBeenCalled()
 })
 
-test.concurrent('after a broker has named no brokers for a while, consumer and producer go on', async ({ onTestFinished }) => {
+test.concurrent('consumer and producer recover after a broker has listed no brokers', async ({ onTestFinished }) => {
   const kafka = await startKafkaProxy(inject('kafkaBrokers'))
   const topic = newName('nameless')
   await fill(topic, 1)
@@ -480,7 +494,7 @@ test.concurrent('after a broker has named no brokers for a while, consumer and p
   await vi.waitFor(() => expect(messages.map(({ value }) => String(value))).toContain('after'), deadline)
 })
 
-test('a consumer whose librdkafka has forgotten all brokers is replaced by a new member, which starts where the group has committed', async ({ onTestFinished }) => {
+test('a consumer whose librdkafka has forgotten all brokers is replaced by a new member, which starts at the committed offsets', async ({ onTestFinished }) => {
   const connect = vi.spyOn(rdkafka.KafkaConsumer.prototype, 'connect')
   onTestFinished(() => connect.mockRestore())
   const topic = newName('brokersLost')

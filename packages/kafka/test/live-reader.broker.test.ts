@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Consumer, KafkaError, LiveReader, Producer, provisionTopics, startBroker, type ClientState, type StoredMessage } from '@pair/kafka'
+import { Consumer, KafkaError, LiveReader, Producer, provisionTopics, startBroker, type ClientOptions, type ClientState, type StoredMessage } from '@pair/kafka'
 import { expect, inject, onTestFinished, test, vi } from 'vitest'
 import { addPartition, recreate } from '../../../test/fixtures/admin.js'
 import { pauseProcess } from '../../../test/fixtures/pause-process.js'
@@ -41,7 +41,7 @@ const put = async (producer: Producer, topic: string, partition: number, ...valu
   await producer.send({ messages: values.map(value => ({ topic, partition, value })) })
 const eventually = (fact: () => unknown, timeout = 120_000) => vi.waitFor(fact, { timeout, interval: 20 })
 
-test('of every partition it hands out what is written once it is ready, and nothing from before', async () => {
+test('it hands out records of every partition written after it is ready, and no earlier ones', async () => {
   const topic = await newTopic()
   const producer = newProducer()
   for (let partition = 0; partition < 4; partition++) await put(producer, topic, partition, 'old')
@@ -52,7 +52,7 @@ test('of every partition it hands out what is written once it is ready, and noth
   expect(values.sort()).toEqual(['new 0', 'new 1', 'new 2', 'new 3'])
 })
 
-test('ready means that nothing is missed that is written from that very moment', async () => {
+test('every record written after ready resolves is handed out', async () => {
   const producer = newProducer()
   const topics = await Promise.all(Array.from({ length: 5 }, () => newTopic()))
   for (const topic of topics) {
@@ -64,7 +64,7 @@ test('ready means that nothing is missed that is written from that very moment',
   }
 })
 
-test('two readers of one topic are each handed everything', async () => {
+test('each of two readers of one topic gets every record', async () => {
   const topic = await newTopic()
   const readers = [newReader(topic), newReader(topic)]
   await Promise.all(readers.map(({ reader }) => reader.ready))
@@ -83,7 +83,7 @@ test('a topic that does not exist yet is waited for, and not created', async () 
   await eventually(() => expect(values).toEqual(['first']))
 })
 
-test('a reader that is to search no more asks the broker nothing, and reads on', async () => {
+test('after stopSearch a reader requests no metadata, and reads on', async () => {
   const topic = await newTopic()
   const { reader, values } = newReader(topic)
   await reader.ready
@@ -99,13 +99,13 @@ test('a reader that is to search no more asks the broker nothing, and reads on',
   expect(asked.mock.calls.length).toBe(before)
 })
 
-test('a reader that is closed before it is ready says so', async () => {
+test('ready rejects where the reader is closed first', async () => {
   const { reader } = newReader(newName('never'))
   await reader.close()
   await expect(reader.ready).rejects.toMatchObject({ codeName: 'ERR__STATE' })
 })
 
-test.skipIf(isEmbedded)('what is written to a partition that is added later is handed out from its first record on', async () => {
+test.skipIf(isEmbedded)('records of a partition that is added later are handed out from the first one on', async () => {
   const topic = await newTopic()
   const producer = newProducer()
   const { reader, values } = newReader(topic)
@@ -117,7 +117,7 @@ test.skipIf(isEmbedded)('what is written to a partition that is added later is h
   await eventually(() => expect(values).toContain('in an old one'))
 })
 
-test.skipIf(isEmbedded)('a topic that is made anew is read from its start', async () => {
+test.skipIf(isEmbedded)('a recreated topic is read from its start', async () => {
   const topic = await newTopic()
   const producer = newProducer()
   await put(producer, topic, 0, 'old', 'old', 'old')
@@ -130,7 +130,7 @@ test.skipIf(isEmbedded)('a topic that is made anew is read from its start', asyn
   await eventually(() => expect(values).toEqual(expect.arrayContaining(['before', 'after'])), 60_000)
 })
 
-test('while the broker is away it keeps its place, and is handed what was written meanwhile', async () => {
+test('during an outage of the broker it keeps its offsets, and gets the records written meanwhile', async () => {
   const broker = await startBroker()
   onTestFinished(() => broker.close())
   const topic = await newTopic(broker.brokers)
@@ -147,7 +147,7 @@ test('while the broker is away it keeps its place, and is handed what was writte
   await eventually(() => expect(values).toEqual(['before', 'meanwhile', 'meanwhile']), 60_000)
 })
 
-test('a batch that cannot be read is left behind: what comes after it is handed out, and what other partitions hold', async () => {
+test('an unreadable batch is skipped: later records and those of other partitions are handed out', async () => {
   const topic = await newTopic()
   const producer = newProducer()
   const { reader, values, lines } = newReader(topic)
@@ -173,7 +173,7 @@ test('a batch that cannot be read is left behind: what comes after it is handed 
   expect(lines.filter(line => line.text === 'kafka: error while reading' && codeOf(line) === 'ERR__NOT_IMPLEMENTED')).toHaveLength(1)
 })
 
-test('what a listener throws is a line, and the next record is handed out', async () => {
+test('an error that a listener throws is logged, and the next record is handed out', async () => {
   const topic = await newTopic()
   const { reader, values, lines } = newReader(topic, given, ({ value }) => { if (String(value) === 'bad') throw new Error('listener') })
   await reader.ready
@@ -182,8 +182,8 @@ test('what a listener throws is a line, and the next record is handed out', asyn
   expect(lines.filter(({ text }) => text === 'kafka: a listener has failed')).toHaveLength(1)
 })
 
-test('a setting that librdkafka refuses is told at once, or when the reader is not ready', async () => {
-  expect(() => new LiveReader({ bootstrapBrokers: [given], 'no.such': 1 }, 'x', () => {})).toThrow(/no.such/)
+test('a setting that librdkafka refuses throws, or rejects ready', async () => {
+  expect(() => new LiveReader({ bootstrapBrokers: [given], 'no.such': 1 } as ClientOptions, 'x', () => {})).toThrow(/no.such/)
   const states: ClientState[] = []
   const options = { bootstrapBrokers: [given], 'security.protocol': 'ssl', 'ssl.ca.location': '/no/such/file', onState: (state: ClientState) => states.push(state) }
   const reader = new LiveReader(options, 'x', () => {})
@@ -214,7 +214,7 @@ test('a reader takes nothing from a group, even one that its options name, and d
   await put(producer, topic, 0, 'old')
   const groupId = newName('group')
   const states: ClientState[] = []
-  const consumer = new Consumer({ bootstrapBrokers: [given], groupId, onState: state => states.push(state) })
+  const consumer = new Consumer({ bootstrapBrokers: [given], groupId, 'auto.offset.reset': 'earliest', onState: state => states.push(state) })
   onTestFinished(() => consumer.close())
   const stream = await consumer.consume({ topics: [topic] })
   expect(String((await stream.next()).value?.value)).toBe('old') // a member now

@@ -25,7 +25,7 @@ test('a handle ends while acknowledgements arrive, again and again', async () =>
   }
 })
 
-test('a wake-up that is queued when its handle ends calls nobody, and touches nothing that is gone', async () => {
+test('a wake-up that is queued when its handle ends calls no listener, and uses no freed memory', async () => {
   const topic = newName('woken')
   for (let round = 0; round < 20; round++) {
     const { native, end, acknowledged } = await newSender()
@@ -40,7 +40,7 @@ test('a wake-up that is queued when its handle ends calls nobody, and touches no
   }
 })
 
-test('what a listener throws is an uncaught exception, and later wake-ups still come', async () => {
+test('an error that a listener throws is an uncaught exception, and later wake-ups still come', async () => {
   const topic = newName('throwing')
   const { code, said } = await runNode(`
     import { Producer } from './dist/index.js'
@@ -88,7 +88,41 @@ test('a process ends by itself when its producers are closed, and waits for what
   expect({ code, said }).toEqual({ code: 0, said: '1\n' })
 })
 
-test('a handle that is open belongs to the attachment, not to the garbage collector', async () => {
+test.each<[string, string]>([
+  ['that made clients, and used none of them', `
+    import { Consumer, Producer } from './dist/index.js'
+    new Producer({ bootstrapBrokers })
+    new Consumer({ bootstrapBrokers, groupId: 'unused' })`],
+  ['whose plugin was never used', `
+    import kafka from '@fastify/kafka'
+    import Fastify from 'fastify'
+    const app = Fastify()
+    await app.register(kafka, { producer: { bootstrapBrokers }, consumer: { bootstrapBrokers, groupId: 'unused' } })
+    await app.ready()`],
+  ['that closes what it never used', `
+    import { Consumer, Producer } from './dist/index.js'
+    await Promise.all([new Producer({ bootstrapBrokers }).close(), new Consumer({ bootstrapBrokers, groupId: 'unused' }).close()])`],
+  ['that consumes when it is closed already', `
+    import { Consumer } from './dist/index.js'
+    const consumer = new Consumer({ bootstrapBrokers, groupId: 'late' })
+    await consumer.close()
+    for await (const message of await consumer.consume({ topics: ['t'] })) console.log(message)`],
+  ...['latest', 'earliest'].map(reset => [`that closes a consumer (${reset}) whose broker was never there`, `
+    import { Consumer } from './dist/index.js'
+    const nothing = () => {}
+    const consumer = new Consumer({ 'metadata.broker.list': '127.0.0.1:1', groupId: 'away', 'auto.offset.reset': '${reset}', logger: { debug: nothing, info: nothing, warn: nothing, error: nothing } })
+    await consumer.consume({ topics: ['t'] })
+    await new Promise(resolve => setTimeout(resolve, 500))
+    await consumer.close()`] satisfies [string, string]),
+  ['that asks an Admin', `
+    import { Admin } from './dist/index.js'
+    await new Admin({ bootstrapBrokers }).listTopics()`]
+])('a process %s ends by itself', async (_which, source) => {
+  const { code, said } = await runNode(source.replaceAll('bootstrapBrokers', `bootstrapBrokers: [${JSON.stringify(inject('kafkaBrokers'))}]`))
+  expect({ code, said }).toEqual({ code: 0, said: '' })
+})
+
+test('an attached handle is not garbage-collected', async () => {
   const { code, said } = await runNode(`
     import rdkafka from 'node-rdkafka'
     import { attachable, NativeHandle } from './dist/native.js'
@@ -141,7 +175,7 @@ test('two copies of the package work side by side in one process', async () => {
   expect({ code, said }).toEqual({ code: 0, said: '800 false\n' })
 })
 
-test('a worker thread is told in one line that this is not for it', async () => {
+test('a worker thread gets an error of one line', async () => {
   const { code, said } = await runNode(`
     import { Worker } from 'node:worker_threads'
     import './dist/index.js'
@@ -164,7 +198,8 @@ test.each([
       return this
     }
     await Promise.all([consumer.close(), reader.close(), live.close()])
-    throw new Error('not freed')
+    setTimeout(() => { throw new Error('not freed') }, 20000)
+    await new Promise(() => {})
   `]
 ])('a process %s', async (_how, end) => {
   const { code, said } = await runNode(`
@@ -179,7 +214,7 @@ test.each([
     await live.ready
     const reader = new TopicReader({ bootstrapBrokers })
     for await (const { offset } of reader.read(topic)) if (offset === 500) break
-    const consumer = new Consumer({ bootstrapBrokers, groupId: topic, maxWaitTime: 10 })
+    const consumer = new Consumer({ bootstrapBrokers, groupId: topic, maxWaitTime: 10, 'auto.offset.reset': 'earliest' })
     const stream = await consumer.consume({ topics: [topic] })
     let count = 0
     for await (const message of stream) {

@@ -37,7 +37,7 @@ export async function newSender (global: object = {}, topicSettings: object = {}
   }
   const waiting: Array<() => void> = []
   const sender = await attach({ 'delivery.report.only.error': true, ...global }, properties => new rdkafka.Producer(properties, topicSettings), takeAcknowledged)
-  /** Resolves when so many have come. */
+  /** Resolves when this many acknowledgements have arrived. */
   const acks = async (count: number) => {
     while (acknowledged.length < count) await new Promise<void>(resolve => waiting.push(resolve))
     return acknowledged
@@ -47,14 +47,14 @@ export async function newSender (global: object = {}, topicSettings: object = {}
 
 export interface Sent { topic: string, key?: string | Buffer | null, value?: unknown, partition?: number, headers?: Array<Record<string, string>> | EncodedHeaders }
 
-/** Records for one call; the id of each is its place. */
+/** Records for one call; the id of each is its index. */
 export function pack (native: NativeHandle, sent: Sent[]): PackedRecords {
   const records = new PackedRecords()
   sent.forEach(({ headers, ...record }, id) => records.add(native.topic(record.topic), id, record, Array.isArray(headers) ? encodeHeaders(headers) : headers))
   return records
 }
 
-/** Headers that `encodeHeaders` would not take. */
+/** Headers that `encodeHeaders` would refuse. */
 export function rawHeaders (entries: Array<[name: Buffer, value: Buffer | null]>): EncodedHeaders {
   return {
     lengths: entries.flatMap(([name, value]) => [name.length, value?.length ?? -1]),
@@ -62,7 +62,7 @@ export function rawHeaders (entries: Array<[name: Buffer, value: Buffer | null]>
   }
 }
 
-/** A consumer that reads as the addon asks for it: once, at each wake-up, and again until the queue is empty. Or not. */
+/** A consumer that reads as the addon requires: once, at each wake-up, and again until the queue is empty; not at all with `isReading: false`. */
 export async function newReader (global: object = {}, { count = 1000, bytes = 4_000_000, isReading = true } = {}) {
   const batches: Batch[] = []
   const messages: ReadMessage[] = []
@@ -88,5 +88,5 @@ export async function newReader (global: object = {}, { count = 1000, bytes = 4_
   return { ...reader, batches, messages, errors, until, wakes: () => wakes }
 }
 
-/** The addon's own functions, past the checks of the types. */
+/** The addon's functions, without type checks. */
 export const functions = addon as unknown as () => Record<string, (...values: unknown[]) => unknown>

@@ -58,7 +58,7 @@ test('a partition that is paused at its end goes on with the very next message',
   expect(reader.messages.map(({ value }) => String(value))).toEqual(['a', 'b', '1', '2', '3', '4', '5'])
 })
 
-test('a topic that is missing is an error, and keeps nobody from reading on', async () => {
+test('a missing topic is an error, and other topics are read on', async () => {
   const reader = await newReader({ 'topic.metadata.refresh.interval.ms': 100 })
   reader.handle.subscribe([newName('missing')])
   await reader.until(() => reader.errors.length > 0)
@@ -80,7 +80,7 @@ test('a call is bounded by messages and by bytes, and says whether more is there
   }
 })
 
-test('a wake-up comes when there is something after there was nothing, and none before that was read', async () => {
+test('a wake-up comes when the queue becomes non-empty, and no other before it was read', async () => {
   const topic = await newTopic([])
   const sender = await newSender()
   const send = async (count: number) => {
@@ -109,7 +109,7 @@ test('a wake-up comes when there is something after there was nothing, and none 
   }
 })
 
-test('a message keeps no more alive than 16 KiB, or itself', async () => {
+test('a message keeps at most 16 KiB alive, or its own bytes', async () => {
   const values = Array.from({ length: 2000 }, (_, index) => ({ value: index % 500 === 250 ? Buffer.alloc(1_000_000) : Buffer.alloc(100), headers: [{ h: 'x' }] }))
   const topic = await newTopic(values)
   const reader = await newReader({ 'queued.max.messages.kbytes': 50_000 }, { count: 500, bytes: 8_000_000 })

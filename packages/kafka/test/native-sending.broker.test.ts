@@ -54,7 +54,7 @@ test('each record is acknowledged once, with its partition and offset, in calls 
   }
 })
 
-test('what is refused at once is told by the call alone, and what stands beside it is sent', async () => {
+test('an immediate refusal is reported by the call only, and the other records are sent', async () => {
   const topic = newName('refused')
   const { native, acknowledged, acks } = await newSender()
   native.send(pack(native, [{ topic, partition: 0, value: 'known from here on' }]))
@@ -74,7 +74,7 @@ test('what is refused at once is told by the call alone, and what stands beside 
   }
 })
 
-test.for([['without headers', undefined], ['with headers', [{ h: 'x' }]]] as const)('a full queue takes a prefix, and nothing passes what found no room, %s', async ([, headers]) => {
+test.for([['without headers', undefined], ['with headers', [{ h: 'x' }]]] as const)('a full queue takes a prefix, and no record passes one that did not fit, %s', async ([, headers]) => {
   const topic = newName('prefix')
   const { native, acks } = await newSender({ 'queue.buffering.max.kbytes': 100 })
   // A small one would find room where the large one before it did not.
@@ -90,7 +90,7 @@ test.for([['without headers', undefined], ['with headers', [{ h: 'x' }]]] as con
   expect((await read(topic, 5)).map(({ value }) => value?.length)).toEqual([60_000, 1, 60_000, 1, 1])
 })
 
-test('what does not fit its fields, its bytes or the topics is refused as a whole', async () => {
+test('records that do not match their fields, bytes or topics are refused as a whole', async () => {
   const topic = newName('broken')
   const { native, acks } = await newSender()
   const break_ = [

@@ -1,6 +1,6 @@
 import rdkafka from 'node-rdkafka'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { Consumer, KafkaError, Producer, type ClientState } from '@pair/kafka'
+import { Consumer, KafkaError, Producer, type ClientState, type ConsumerOptions, type ProducerOptions } from '@pair/kafka'
 import { consumerConfiguration, producerConfiguration } from '../dist/options.js'
 import { redactor } from '../dist/properties.js'
 
@@ -80,7 +80,7 @@ test('the options of @fastify/kafka 4.0.0 are librdkafka\'s by other names', () 
       'enable.ssl.certificate.verification': false
     }
   })
-  const producer = producerConfiguration({ bootstrapBrokers: 'a:1', idempotent: true, compression: 'lz4', retries: true, maxInflights: 4, acks: -1, sasl: null, tls: undefined })
+  const producer = producerConfiguration({ bootstrapBrokers: 'a:1', idempotent: true, compression: 'lz4', retries: true, maxInflights: 4, acks: -1, sasl: null as never, tls: undefined })
   expect(producer.global).toMatchObject({ 'enable.idempotence': true, 'compression.type': 'lz4', retries: 2_147_483_647, 'max.in.flight': 4 })
   expect(producer.global).not.toHaveProperty(['security.protocol'])
 })
@@ -93,10 +93,10 @@ test('what librdkafka knows wins over what 4.0.0\'s options imply', () => {
 test.each([
   [{ autocommit: true }, true], [{ autocommit: 'true' }, true], [{ autocommit: 100 }, true], [{ autocommit: false }, false], [{ autocommit: 'false' }, false], [{ autocommit: 0 }, false], [{}, false]
 ])('%o commits what is handed out: %s', (options, expected) => {
-  expect(consumerConfiguration({ bootstrapBrokers: ['a:1'], groupId: 'us', ...options }).autoCommit).toBe(expected)
+  expect(consumerConfiguration({ bootstrapBrokers: ['a:1'], groupId: 'us', ...options as ConsumerOptions }).autoCommit).toBe(expected)
 })
 
-test.each([
+test.each<ConsumerOptions>([
   { groupProtocol: 'consumer' }, { maxBytes: 1000 }, { sessionTimeout: 6000, rebalanceTimeout: 7000 }, { connectTimeout: 10, retryDelay: 0 }, { bootstrapBrokers: [{ host: '::1', port: 1 }] }, { isolationLevel: 1, minBytes: 1 }
 ])('a consumer with %o starts', async options => {
   vi.useRealTimers()
@@ -107,7 +107,7 @@ test.each([
   await consumer.close()
 })
 
-test.each([{ maxInflights: 50 }, { retries: 0 }, { retries: false }, { retries: true, compression: 'gzip', idempotent: true }])('a producer with %o starts', async options => {
+test.each<ProducerOptions>([{ maxInflights: 50 }, { retries: 0 }, { retries: false }, { retries: true, compression: 'gzip', idempotent: true }])('a producer with %o starts', async options => {
   vi.useRealTimers()
   const { states, logger } = quiet()
   const producer = new Producer({ bootstrapBrokers: ['127.0.0.1:1'], ...options, logger, onState: state => states.push(state) })
@@ -127,7 +127,7 @@ test('an option of 4.0.0 that means nothing here is a warning that says what doe
   const warn = (_details: object, text: string) => { lines.push(text) }
   const { global } = consumerConfiguration({
     bootstrapBrokers: ['a:1'], groupId: 'us', highWaterMark: 5, strict: true, tls: { servername: 'x' }, logger: { debug () {}, info () {}, warn, error: warn }
-  })
+  } as ConsumerOptions)
   expect(lines).toEqual([
     'kafka: the option highWaterMark has no meaning: set queued.min.messages',
     'kafka: the option strict has no meaning: librdkafka always is',
@@ -136,11 +136,29 @@ test('an option of 4.0.0 that means nothing here is a warning that says what doe
   expect(global).not.toHaveProperty('highWaterMark')
 })
 
+test.each(['http://a:1', ['a:1', 'kafka://b:2']])('a broker that is an address of something else is refused: %s', bootstrapBrokers => {
+  expect(() => producerConfiguration({ bootstrapBrokers })).toThrow(/^A broker is host:port, without (http|kafka):\/\/$/)
+})
+
+test('a broker may be named with its protocol', () => {
+  expect(producerConfiguration({ bootstrapBrokers: ['SASL_SSL://a:1', 'PLAINTEXT://b:2'] }).global).toMatchObject({ 'metadata.broker.list': 'SASL_SSL://a:1,PLAINTEXT://b:2' })
+})
+
+test('consuming without a topic is a warning', async () => {
+  vi.useRealTimers()
+  const lines: string[] = []
+  const warn = (_details: object, text: string) => { lines.push(text) }
+  const consumer = new Consumer({ bootstrapBrokers: ['127.0.0.1:1'], groupId: 'us', logger: { debug () {}, info () {}, warn, error: warn } })
+  await consumer.consume({ topics: [] })
+  await consumer.close()
+  expect(lines).toContain('kafka: nothing is read, because nothing was subscribed to before: call subscribe first, once, with all topics')
+})
+
 test('without a logger it is a warning of the process, once', async () => {
   const warnings: Error[] = []
   const note = (warning: Error) => { warnings.push(warning) }
   process.on('warning', note)
-  for (let round = 0; round < 3; round++) consumerConfiguration({ bootstrapBrokers: ['a:1'], groupId: 'us', ownerId: 5 })
+  for (let round = 0; round < 3; round++) consumerConfiguration({ bootstrapBrokers: ['a:1'], groupId: 'us', ownerId: 5 } as ConsumerOptions)
   vi.useRealTimers()
   await new Promise(resolve => setImmediate(resolve))
   process.off('warning', note)

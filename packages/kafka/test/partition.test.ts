@@ -192,10 +192,10 @@ test('what cannot be handed out is paused, with the next read of the others, and
   const [busy] = partitions.all as [Partition]
   for (const offset of range(0, 800)) busy.push(at(offset), 0)
   takeAll(partitions)
-  expect(partitions.hasRoom).toBe(false)
+  expect(partitions.hasCapacity).toBe(false)
   expect(change(partitions)).toEqual([0])
-  expect(partitions.hasRoom).toBe(true)
-  expect(partitions.room.count).toBeGreaterThan(100)
+  expect(partitions.hasCapacity).toBe(true)
+  expect(partitions.capacity.count).toBeGreaterThan(100)
   expect(partitions.isResumeDue).toBe(false)
   expect(change(partitions)).toEqual([0])
   while (busy.load > 0.1) {
@@ -214,9 +214,9 @@ test('with every partition held up, what is fetched stays bounded in number and 
     for (let read = 0; read < 10_000; read++) {
       const open = partitions.all.filter(({ paused }) => !paused)
       // A read finds messages of one partition as a rule, and the last of them may go beyond the bytes.
-      const count = Math.min(partitions.room.count, Math.max(1, Math.ceil(partitions.room.bytes / bytes)))
+      const count = Math.min(partitions.capacity.count, Math.max(1, Math.ceil(partitions.capacity.bytes / bytes)))
       for (let found = 0; found < count && open.length > 0; found++) open[0]?.push(at(fetched++, open[0].partition), bytes)
-      if (!partitions.hasRoom) change(partitions)
+      if (!partitions.hasCapacity) change(partitions)
     }
     expect(fetched).toBeLessThan(limit + 16)
   }

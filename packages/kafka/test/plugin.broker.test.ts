@@ -15,6 +15,7 @@ async function newApp (group = newName('group'), onState?: ClientOptions['onStat
   await app.register(kafka, {
     producer: { 'metadata.broker.list': inject('kafkaBrokers'), dr_cb: true },
     producerTopicConf: { 'message.timeout.ms': 10_000 },
+    consumerTopicConf: { 'auto.offset.reset': 'earliest' },
     consumer: {
       'metadata.broker.list': inject('kafkaBrokers'), 'group.id': group, 'fetch.wait.max.ms': 10, 'session.timeout.ms': 3000, 'heartbeat.interval.ms': 300, onState
     }

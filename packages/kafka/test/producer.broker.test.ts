@@ -23,7 +23,7 @@ const noopLogger = { debug () {}, info () {}, warn () {}, error () {} }
 
 const failure = (promise: Promise<unknown>) => promise.then(() => undefined, (error: KafkaError) => error)
 
-test('send tells where each record was stored, after the broker acknowledged it', async () => {
+test('send resolves with the partition and offset of each record, after the broker acknowledged it', async () => {
   const topic = newName('acked')
   const { producer } = newProducer()
   expect(await producer.send({ messages: [{ topic, value: 'a', partition: 0 }] })).toEqual([{ topic, partition: 0, offset: 0 }])
@@ -45,7 +45,7 @@ test('keys, values, null, empty, headers and buffers arrive as they were', async
   expect(found[0]?.headers).toEqual([{ 'content-type': Buffer.from('text/plain') }, { a: Buffer.from('1') }, { a: Buffer.from('2') }])
 })
 
-test('a header that the binding would mangle is refused', async () => {
+test('a header that is not text is refused', async () => {
   const { producer } = newProducer()
   for (const value of [Buffer.from([255]), 'a\0b']) {
     const error = await failure(producer.send({ messages: [{ topic: newName('t'), value: 'x', headers: [{ h: value as string }] }] }))
@@ -53,7 +53,7 @@ test('a header that the binding would mangle is refused', async () => {
   }
 })
 
-test('a record that the broker refuses is no reason to give up those of the same request', async ({ skip }) => {
+test('a record that the broker refuses does not fail the others of its request permanently', async ({ skip }) => {
   skip(inject('brokerKind') === 'embedded', 'the embedded broker takes any record')
   const topic = newName('compacted')
   await provisionTopics({ bootstrapBrokers: [inject('kafkaBrokers')] }, [{ name: topic, partitions: 1, config: { 'cleanup.policy': 'compact' } }])
@@ -155,7 +155,7 @@ test('a broker that is away: rejects after message.timeout.ms and not much later
   await has('broker-away')
 })
 
-test('a broker that is connected and does not answer is away, too', async () => {
+test('a connected broker that does not answer is reported as away', async () => {
   const broker = await newBroker()
   const { producer, states, has } = newProducer({ bootstrapBrokers: [broker.brokers], 'message.timeout.ms': 60_000 })
   const topic = newName('silent')
@@ -168,7 +168,7 @@ test('a broker that is connected and does not answer is away, too', async () => 
   await vi.waitFor(() => expect(states.at(-1)).toEqual({ type: 'broker-back' }), 60_000)
 })
 
-test('a broker that refuses whatever it gets is not away', async ({ skip }) => {
+test('a broker that refuses every record is not reported as away', async ({ skip }) => {
   skip(inject('brokerKind') === 'embedded', 'the embedded broker refuses nothing')
   const topic = newName('refused')
   await provisionTopics({ bootstrapBrokers: [inject('kafkaBrokers')] }, [{ name: topic, partitions: 1, config: { 'max.message.bytes': '200' } }], { logger: noopLogger })
@@ -182,7 +182,7 @@ test('a broker that refuses whatever it gets is not away', async ({ skip }) => {
   expect(states).toEqual([{ type: 'broker-back' }])
 })
 
-test('a producer that closes while the broker does not answer never says that it is back', async () => {
+test('a producer that closes while the broker does not answer never reports it as back', async () => {
   const broker = await newBroker()
   const { producer, states, has } = newProducer({ bootstrapBrokers: [broker.brokers] })
   const topic = newName('closed')
@@ -238,14 +238,14 @@ test.for([
   expect(states.map(({ type }) => type)).not.toContain('fatal')
 })
 
-test('what only connecting finds out is a fatal state, at once, and names the setting', async () => {
+test('a setting that librdkafka checks on connecting is a fatal state, and is named', async () => {
   const { producer, states, has } = newProducer({ 'security.protocol': 'ssl', 'ssl.ca.location': '/no/such/file' })
   await has('fatal')
   expect(states.at(-1)).toMatchObject({ error: { name: 'KafkaError', message: expect.stringMatching(/ssl\.ca\.location/) } })
   expect(await failure(producer.send({ messages: [{ topic: 'x', value: 'x' }] }))).toMatchObject({ name: 'KafkaError' })
 })
 
-test('close acknowledges what is under way, and refuses what comes after', async () => {
+test('close waits for records in flight, and later ones are refused', async () => {
   const topic = newName('closing')
   const { producer } = newProducer({ 'linger.ms': 500 })
   const sent = [...Array(100).keys()].map(count => producer.send({ messages: [{ topic, value: `${count}` }] }))
@@ -256,7 +256,7 @@ test('close acknowledges what is under way, and refuses what comes after', async
   expect(await failure(producer.send({ messages: [{ topic, value: 'late' }] }))).toMatchObject({ codeName: 'ERR__STATE' })
 })
 
-test('with nothing in flight there is one look a second for events, and no more', async () => {
+test('with nothing in flight events are polled once a second', async () => {
   const original = rdkafka.Producer.prototype.poll
   const polledAt: number[] = []
   const poll = vi.spyOn(rdkafka.Producer.prototype, 'poll').mockImplementation(function (this: rdkafka.Producer) {
@@ -300,7 +300,7 @@ test('a key goes to the partition that Java\'s default partitioner chooses', asy
   expect(sent.map(({ partition }) => partition)).toEqual(Object.values(expected))
 })
 
-test('what finds no room in the local queue is rejected after message.timeout.ms, too', async () => {
+test('records that do not fit into the local queue are rejected after message.timeout.ms', async () => {
   const producer = new Producer({ bootstrapBrokers: ['127.0.0.1:1'], 'message.timeout.ms': 1000, 'queue.buffering.max.messages': 1 })
   onTestFinished(() => producer.close())
   const started = performance.now()
@@ -309,7 +309,7 @@ test('what finds no room in the local queue is rejected after message.timeout.ms
   expect(performance.now() - started).toBeLessThan(6000) // one after the other they would take that long
 })
 
-test('close ends within 5 s with a record under way and a broker that does not answer', async () => {
+test('close ends within 5 s with a record in flight and a broker that does not answer', async () => {
   const { broker, producer } = await embedded()
   const topic = newName('closing')
   await producer.send({ messages: [{ topic, value: 'a' }] })

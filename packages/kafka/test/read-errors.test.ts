@@ -7,7 +7,7 @@ const place = { topic: 't', partition: 1, offset: 10 }
 beforeEach(() => { vi.useFakeTimers() })
 afterEach(() => { vi.useRealTimers() })
 
-test('a batch that cannot be read is a state, once, until it has not been met for 10 s', () => {
+test('an unreadable batch is reported as a state, once, until there was none for 10 s', () => {
   const states: ClientState[] = []
   const errors = new ReadErrors({ onState: state => states.push(state) })
   const noCodec = new KafkaError('ERR__NOT_IMPLEMENTED', 'Local: Not implemented')
@@ -23,7 +23,7 @@ test('a batch that cannot be read is a state, once, until it has not been met fo
   expect(states.slice(1)).toEqual([{ type: 'readable' }])
 })
 
-test('what librdkafka gets over by itself is no state', () => {
+test('an error from which librdkafka recovers is no state', () => {
   const onState = vi.fn()
   const errors = new ReadErrors({ onState })
   for (const name of ['ERR_UNKNOWN_TOPIC_OR_PART', 'ERR__TRANSPORT', 'ERR_NOT_COORDINATOR']) errors.report(new KafkaError(name, name), place)
@@ -38,7 +38,7 @@ test('the log says where the error is, once for each topic', () => {
   expect(warn.mock.calls).toEqual(['t', 'other'].map(topic => [{ err, topic, partition: 1, offset: 10 }, 'kafka: error while consuming']))
 })
 
-test('an error that is said of no topic has no place', () => {
+test('an error that concerns no topic is logged without one', () => {
   const warn = vi.fn()
   const err = new KafkaError('ERR__TRANSPORT', 'Local: Broker transport failure')
   new ReadErrors({ logger: { debug () {}, info () {}, warn, error () {} } }).report(err, { topic: undefined, partition: -1, offset: -1001 })

@@ -15,7 +15,7 @@ async function newConsumer (options: ClientOptions, topics: string[]) {
   const messages: string[] = []
   let seconds = 0
   const consumer = new Consumer({
-    ...options, ...heard.options, groupId: group, 'topic.metadata.refresh.interval.ms': 1000, 'session.timeout.ms': 6000, onStatistics: () => { seconds++ }
+    ...options, ...heard.options, groupId: group, 'auto.offset.reset': 'earliest', 'topic.metadata.refresh.interval.ms': 1000, 'session.timeout.ms': 6000, onStatistics: () => { seconds++ }
   })
   onTestFinished(() => consumer.close())
   const read = async () => {

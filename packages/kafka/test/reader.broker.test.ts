@@ -122,7 +122,7 @@ test('a read takes nothing from a group, and does not disturb it', async () => {
   await fill(topic, 5)
   const group = newName('group')
   const states: ClientState[] = []
-  const consumer = new Consumer({ bootstrapBrokers: [inject('kafkaBrokers')], groupId: group, onState: state => states.push(state) })
+  const consumer = new Consumer({ bootstrapBrokers: [inject('kafkaBrokers')], groupId: group, 'auto.offset.reset': 'earliest', onState: state => states.push(state) })
   onTestFinished(() => consumer.close())
   const stream = await consumer.consume({ topics: [topic] })
   await stream.next() // a member now

@@ -4,7 +4,7 @@ import { newName } from '../../../test/fixtures/records.js'
 
 export const deadline = 120_000
 
-/** What a client tells, by log and by state. */
+/** Records a client's log lines and states. */
 export function listen () {
   const states: ClientState[] = []
   const lines: Array<{ level: string, text: string, [detail: string]: unknown }> = []
@@ -15,12 +15,12 @@ export function listen () {
     lines,
     options: { logger, onState: (state: ClientState) => states.push(state) },
     has: (state: object) => vi.waitFor(() => expect(states).toContainEqual(expect.objectContaining(state)), deadline),
-    /** The last word on what is refused. */
+    /** The latest state about refusals. */
     rights: () => states.filter(({ type }) => type === 'refused' || type === 'allowed').at(-1)
   }
 }
 
-/** With one record. */
+/** Creates a topic with one record. */
 export async function newTopic () {
   const topic = newName('rights')
   const admin = new Producer({ bootstrapBrokers: [inject('kafkaBrokers')] })

@@ -5,7 +5,7 @@ import { UnreadPartitions } from '../dist/unread-partitions.js'
 
 type State = Partial<Statistics['topics'][string]['partitions'][string]>
 
-/** Partitions of one topic, and which of them are asked for again after so many seconds of the same statistics. */
+/** Partitions of one topic, and which of them are reassigned after this many equal statistics events. */
 function setup (states: State[], joinState = 'steady') {
   const partitions = new Partitions()
   states.forEach((_state, partition) => partitions.add({ topic: 't', partition }))
@@ -21,18 +21,18 @@ function setup (states: State[], joinState = 'steady') {
   }
 }
 
-test('what is not fetched for 5 s is asked for again, with all that was asked for together', () => {
+test('a partition that is not fetched for 5 s is reassigned, with all that await offsets', () => {
   const { after } = setup([{ fetch_state: 'stopped', hi_offset: 5 }, { fetch_state: 'active', hi_offset: 0 }])
   expect(after(5)).toEqual([0, 1])
   expect(after(10)).toEqual([0, 1]) // an attempt that brought nothing is not repeated so soon
   expect(after(20)).toEqual([0, 1])
 })
 
-test('what is fetched for nobody, because an old answer has started it, is asked for again', () => {
+test('a partition that a late answer restarted for an earlier assignment is reassigned', () => {
   expect(setup([{ fetch_state: 'active', hi_offset: 0 }]).after(5)).toEqual([0])
 })
 
-test('what has brought a message, the end of its log or an error is left alone, and goes on there in an eager assignment', () => {
+test('a partition that returned a message, the end of its log or an error is left alone, and continues there in an eager assignment', () => {
   const states = Array(4).fill({ fetch_state: 'active', hi_offset: 9 })
   for (const isCooperative of [true, false]) {
     const { partitions, after } = setup(states)
@@ -45,14 +45,14 @@ test('what has brought a message, the end of its log or an error is left alone, 
   }
 })
 
-test('what passes over a region of which nothing is handed out, such as aborted transactions, is left alone', () => {
+test('a partition that skips aborted transactions is left alone', () => {
   let offset = 0
   const moving = { fetch_state: 'active', hi_offset: 900, rxmsgs: 0, get next_offset () { return offset } }
   const { after } = setup([moving])
   for (; offset < 300; offset += 10) expect(after(1)).toEqual([])
 })
 
-test('what receives messages of which none arrives is asked for again, however it moves', () => {
+test('a partition whose messages do not arrive is reassigned, even if its offset moves', () => {
   let messages = 0
   const moving = { fetch_state: 'active', hi_offset: 900, get rxmsgs () { return messages }, get next_offset () { return messages } }
   const { after } = setup([moving])
@@ -65,6 +65,6 @@ test.each([
   ['where the broker refuses to read', [{ fetch_state: 'active', hi_offset: -1 }], 'steady'],
   ['where offsets are asked for', [{ fetch_state: 'offset-wait', hi_offset: 9 }], 'steady'],
   ['during a rebalance', [{ fetch_state: 'stopped', hi_offset: 9 }], 'wait-join']
-])('nothing is asked for again %s', (_where, states, joinState) => {
+])('nothing is reassigned %s', (_where, states, joinState) => {
   expect(setup(states, joinState).after(20)).toEqual([])
 })
