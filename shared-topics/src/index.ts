@@ -3,5 +3,5 @@ import { userRegister } from './user-register.js'
 
 export { userRegister, userRegisterExample, type UserRegister } from './user-register.js'
 
-/** All topics of the contract. The dead-letter tool finds here for how long one keeps its records. */
+/** All topics of the contract. The dead-letter tool reads their retention from here. */
 export const allTopics: readonly Topic[] = [userRegister]

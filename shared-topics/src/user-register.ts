@@ -4,12 +4,12 @@ import { Type, type Static } from 'typebox'
 const dayMs = 24 * 60 * 60 * 1000
 
 const data = Type.Object({
-  // A UUID of any version; the length leaves out the form urn:uuid:…
-  id: Type.String({ format: 'uuid', maxLength: 36 }),
-  // What is a valid address or name is the writer's rule; readers only need to know how long one can be.
-  email: Type.String({ minLength: 1, maxLength: 254, pattern: unicode }),
-  username: Type.String({ minLength: 1, maxLength: 32, pattern: unicode })
-})
+  // A UUID of any version. The length excludes the form urn:uuid:…, which the format allows.
+  id: Type.String({ format: 'uuid', maxLength: 36, description: 'Id of the user.' }),
+  // The writer decides which addresses and names are valid; readers need only the maximum length.
+  email: Type.String({ minLength: 1, maxLength: 254, pattern: unicode, description: 'Email address of the user, as it was given.' }),
+  username: Type.String({ minLength: 1, maxLength: 32, pattern: unicode, description: 'Name of the user.' })
+}, { description: 'The user who has registered.' })
 
 export type UserRegister = Static<typeof data>
 
@@ -37,10 +37,10 @@ export const userRegister = {
   partitions: 4,
   config: {
     'retention.ms': String(7 * dayMs),
-    // Kafka's default of a week would let it keep a record for up to twice the retention: see retention.ts.
+    // One day. With Kafka's default of a week, a record could stay for up to twice the retention: see retention.ts.
     'segment.ms': String(dayMs),
     'max.message.bytes': String(1024 * 1024),
-    // By the broker's clock alone: a writer whose clock is wrong would have its events removed too early, or refused.
+    // The broker's clock. With the writer's, a wrong clock would get events removed too early, or refused.
     'message.timestamp.type': 'LogAppendTime'
   },
   data,

@@ -1,28 +1,35 @@
 import type { MessageHeaders } from './message.js'
 
-/** Where the messages of a topic go that cannot be processed. */
+/** Name of the dead-letter topic, for messages that cannot be processed. */
 export function deadLetterTopic (name: string): string {
   return `${name}.dlq`
 }
 
-/** Kafka's own limit for the name of a group, the longest name that becomes a header. */
+/**
+ * Why a message was dead-lettered: it cannot be decoded or does not match its schema, the database or the handler refused it, all
+ * attempts failed, or its handling killed the process.
+ */
+export const deadLetterReasons = ['not-decodable', 'not-valid', 'refused', 'failed', 'crashed'] as const
+export type DeadLetterReason = typeof deadLetterReasons[number]
+
+/** Kafka's limit in bytes for a group name, the longest name written into a header. */
 const longestName = 32_767
 
 /**
- * Text as every client and broker takes it in a header: UTF-8 of at most `maxBytes`, cut between two characters. A NUL, at
- * which C libraries end a text, and half of a surrogate pair, which UTF-8 cannot hold, become U+FFFD.
+ * Text that every client and broker accepts as a header value: UTF-8, truncated to at most `maxBytes` between two characters.
+ * NUL, which ends a text in C libraries, and half of a surrogate pair, which UTF-8 cannot encode, become U+FFFD.
  */
 export function headerText (text: string, maxBytes = longestName): string {
-  const bytes = Buffer.from(text.replaceAll('\0', '\ufffd')) // which replaces halves of pairs, too
+  const bytes = Buffer.from(text.replaceAll('\0', '\ufffd')) // Buffer.from replaces halves of surrogate pairs
   let end = Math.min(maxBytes, bytes.length)
-  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1 // in the middle of a character
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1 // not a character boundary
   return bytes.toString('utf8', 0, end)
 }
 
-/** Of a replay: the consumer groups that it is meant for, as a JSON array. Every other group commits it and does nothing. */
+/** Header of a replay: the consumer groups that it is for, as a JSON array. Every other group commits it without handling it. */
 export const replayGroupsHeader = 'dlq.replay.groups'
 
-/** Whether a message is for this group: any but a replay that names others. A header that cannot be read keeps nothing away. */
+/** Whether a message is for this group: false only for a replay that names other groups. An unreadable header is ignored. */
 export function isFor (group: string, headers: MessageHeaders): boolean {
   const header = headers.findLast(header => replayGroupsHeader in header)
   if (header === undefined) return true
@@ -39,12 +46,12 @@ function readGroups (bytes: Uint8Array | undefined): string[] | undefined {
   }
 }
 
-/** Of a replay and of its dead letters: when the message was first written, in ms since 1970, by the broker's clock. */
+/** Header of a replay and its dead letters: when the original message was written, in ms since 1970, by the broker's clock. */
 export const firstTimestampHeader = 'dlq.first.timestamp'
 
 /**
- * When a message was first written: it itself, or what it is a replay of. In ms since 1970; -1 where nothing says so.
- * Whoever writes a header can make a message older by it, and not younger.
+ * When a message, or the original of a replay, was first written, in ms since 1970; -1 if unknown. A writer can use the header
+ * to make a message appear older, but not younger.
  */
 export function firstTimestamp ({ headers, timestamp }: { headers: MessageHeaders, timestamp: number }): number {
   const header = headers.findLast(header => firstTimestampHeader in header)?.[firstTimestampHeader]

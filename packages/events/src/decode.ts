@@ -6,7 +6,7 @@ import { eventSchema } from './event.js'
 import { NotDecodable, readMessage, type MessageHeaders } from './message.js'
 import type { Topic } from './topic.js'
 
-/** What a message turned out to be. `error` says what is wrong without quoting what was sent. */
+/** The result of decoding a message: its event, or the reason why there is none. `error` quotes nothing of the message. */
 export type Decoded<Data> = Checked<Event<Data>>
 
 /** Returns the decoder of a topic's events. The schema is compiled once, here. */
@@ -15,7 +15,7 @@ export function decoder<Schema extends TSchema> (topic: Topic<Schema>): (value: 
   return (value, headers = []) => decode(value, headers, validate)
 }
 
-/** Returns a check of what was read. The schema is compiled once, here. */
+/** Returns a validator for a decoded value. The schema is compiled once, here. */
 export function validator<Valid> (schema: TSchema): (read: unknown) => Checked<Valid> {
   const ajv = new Ajv()
   addFormats.default(ajv)
@@ -25,7 +25,7 @@ export function validator<Valid> (schema: TSchema): (read: unknown) => Checked<V
 
 type Checked<Valid> = { ok: true, event: Valid } | { ok: false, reason: 'not-decodable' | 'not-valid', error: string }
 
-/** Reads a message, and checks what is in it. */
+/** Reads a message and validates its content. */
 export function decode<Valid> (value: Buffer | null, headers: MessageHeaders, validate: (read: unknown) => Checked<Valid>): Checked<Valid> {
   let read: unknown
   try {
@@ -37,7 +37,7 @@ export function decode<Valid> (value: Buffer | null, headers: MessageHeaders, va
   return validate(read)
 }
 
-/** Ajv's messages name members of the schema and its limits, never the value. */
+/** Joins Ajv's messages, which name schema members and limits but quote no value. */
 function describe (errors: ErrorObject[] | null | undefined): string {
   return (errors ?? []).map(error => `event${error.instancePath} ${error.message ?? 'is wrong'}`).join(', ')
 }

@@ -1,4 +1,4 @@
-export { deadLetterTopic, firstTimestamp, firstTimestampHeader, headerText, isFor, replayGroupsHeader } from './dead-letter.js'
+export { deadLetterReasons, deadLetterTopic, firstTimestamp, firstTimestampHeader, headerText, isFor, replayGroupsHeader, type DeadLetterReason } from './dead-letter.js'
 export { decoder, validator, type Decoded } from './decode.js'
 export { envelope, unicode, type Event } from './envelope.js'
 export { createEvent, eventSchema } from './event.js'

@@ -1,12 +1,12 @@
-/** Headers of a message, as Kafka clients hand them out. */
+/** Headers of a message, in the format of Kafka clients. */
 export type MessageHeaders = ReadonlyArray<Readonly<Record<string, Uint8Array>>>
 
-/** A message that holds no event which could be read. Its text quotes nothing that was sent. */
+/** Thrown for a message that does not contain a readable event. The error text quotes nothing of the message. */
 export class NotDecodable extends Error {}
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
-/** Of most messages: no need to look closer. */
-const ours = 'application/cloudevents+json'
+/** The content type of most messages, which is compared first. */
+const structuredJson = 'application/cloudevents+json'
 const structured = /^\s*application\/cloudevents([^;\s]*)/i
 const json = /^[^;]*[/+]json\s*(?:;|$)/i
 
@@ -16,7 +16,8 @@ const json = /^[^;]*[/+]json\s*(?:;|$)/i
  * - structured JSON: the value is the whole event, its data in `data` or `data_base64`
  * - binary: the value is `data`, headers `ce_…` are the attributes, `content-type` is `datacontenttype`
  *
- * Data are JSON in either. Without a content type that says otherwise, or `ce_specversion`, a message is structured.
+ * In both modes the data is JSON. A message counts as structured, unless its content type says otherwise or it has the header
+ * `ce_specversion`.
  *
  * @throws NotDecodable
  * @see https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
@@ -24,10 +25,10 @@ const json = /^[^;]*[/+]json\s*(?:;|$)/i
 export function readMessage (value: Buffer | null, headers: MessageHeaders): unknown {
   if (value === null || value.length === 0) throw new NotDecodable('the value is empty')
   const contentType = contentTypeOf(headers)
-  if (contentType !== ours) {
+  if (contentType !== structuredJson) {
     const format = structured.exec(contentType ?? '')?.[1]?.toLowerCase()
-    if (format?.startsWith('-batch')) throw new NotDecodable('the value is a batch of events, and not one')
-    if (format !== undefined && format !== '' && format !== '+json') throw new NotDecodable('the value is an event in another format than JSON')
+    if (format?.startsWith('-batch')) throw new NotDecodable('the value is a batch of events, not a single event')
+    if (format !== undefined && format !== '' && format !== '+json') throw new NotDecodable('the value is an event in a format other than JSON')
     if (format === undefined && headers.some(header => 'ce_specversion' in header)) return binaryEvent(value, headers, contentType)
   }
   return structuredEvent(parseJson(value, 'the value'))
@@ -42,7 +43,7 @@ function binaryEvent (value: Buffer, headers: MessageHeaders, contentType: strin
   }
 }
 
-/** Null is an attribute that is not set (JSON format, 2.2); in `data` it is a value. */
+/** Removes attributes with the value null, which means unset (CloudEvents JSON format, 2.2); `data` may be null. */
 function structuredEvent (event: unknown): unknown {
   if (typeof event !== 'object' || event === null) return event
   const members = event as Record<string, unknown>
@@ -54,13 +55,13 @@ function structuredEvent (event: unknown): unknown {
 }
 
 function fromBase64 (encoded: unknown): Buffer {
-  const bytes = Buffer.from(typeof encoded === 'string' ? encoded : '', 'base64') // which leaves out what is none
+  const bytes = Buffer.from(typeof encoded === 'string' ? encoded : '', 'base64') // ignores invalid characters, hence the comparison
   if (bytes.toString('base64') !== encoded) throw new NotDecodable('data_base64 is not Base64')
   return bytes
 }
 
 function parseData (bytes: Buffer, contentType: unknown): unknown {
-  if (typeof contentType === 'string' && !json.test(contentType)) throw new NotDecodable('the data are not JSON, says their content type')
+  if (typeof contentType === 'string' && !json.test(contentType)) throw new NotDecodable('the content type of the data is not JSON')
   return parseJson(bytes, 'the data')
 }
 
@@ -69,7 +70,7 @@ function parseJson (bytes: Buffer, what: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // The parser's own words quote the text.
+    // The parser's message would quote the text.
     throw new NotDecodable(`${what} is not JSON`)
   }
 }
@@ -82,7 +83,7 @@ function asText (bytes: Uint8Array, what: string): string {
   }
 }
 
-/** The last one counts, as with Kafka's `lastHeader`. */
+/** The last header of this name counts, as in Kafka's `lastHeader`. */
 function contentTypeOf (headers: MessageHeaders): string | undefined {
   const bytes = headers.findLast(header => 'content-type' in header)?.['content-type']
   return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()

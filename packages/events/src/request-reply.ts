@@ -6,7 +6,7 @@ import type { MessageHeaders } from './message.js'
 import type { Topic } from './topic.js'
 
 /**
- * A topic of requests, each of which is answered on the topic `<name>.reply`. One file of the contract declares both:
+ * A topic of requests, which are answered on the topic `<name>.reply`. One file of the contract declares both:
  *
  *     export const priceRequest = {
  *       name: 'price_request',
@@ -22,7 +22,7 @@ export interface RequestTopic<Data extends TSchema = TSchema, Reply extends TSch
 
 const tenMinutesMs = String(10 * 60 * 1000)
 
-/** Topic settings for requests, which nobody reads any more once their ask has timed out. Their replies have the same. */
+/** Topic settings for requests and replies: 10 minutes of retention, because neither is used after the ask has timed out. */
 export const requestConfig = {
   'retention.ms': tenMinutesMs,
   'segment.ms': tenMinutesMs,
@@ -32,27 +32,27 @@ export const requestConfig = {
 
 export type Request<Data = unknown> = Event<Data> & { correlationid: string, causationid?: string, replyto: string, expirytime?: string }
 
-/** Why there is no answer: a stable code for programs, and a text for people that quotes no value. */
+/** Why there is no answer: a stable code, and a text for people that quotes no value. */
 export interface ReplyError { code: string, message: string }
 
-/** What came back for an ask. */
+/** The reply to a request: its data, or an error. */
 export type Reply<Data = unknown> = Event<Data | ReplyError> & { correlationid: string, causationid?: string }
 
 const replyError = Type.Object({
-  code: Type.String({ minLength: 1, maxLength: 100, pattern: unicode }),
-  message: Type.String({ maxLength: 1000, pattern: unicode })
+  code: Type.String({ minLength: 1, maxLength: 100, pattern: unicode, description: 'Stable code of the error, for programs.' }),
+  message: Type.String({ maxLength: 1000, pattern: unicode, description: 'Text of the error, for people. It quotes no value.' })
 })
 
 const replyAttributes = {
-  correlationid: Type.String({ minLength: 1, maxLength: 200, pattern: unicode }),
-  causationid: Type.Optional(Type.String({ minLength: 1, maxLength: 200, pattern: unicode }))
+  correlationid: Type.String({ minLength: 1, maxLength: 200, pattern: unicode, description: 'That of the request.' }),
+  causationid: Type.Optional(Type.String({ minLength: 1, maxLength: 200, pattern: unicode, description: 'Id of the request.' }))
 }
 
-/** The topic of a topic's replies. */
+/** The reply topic of a request topic. */
 export function replyTopic<Schema extends TSchema> (topic: RequestTopic<TSchema, Schema>): Topic<Schema> {
   return {
     name: replyTopicName(topic.name),
-    description: `Replies to ${topic.name}, or why there is none. Keyed by correlationid.`,
+    description: `Replies to ${topic.name}: the data, or an error. Keyed by correlationid.`,
     version: topic.version,
     partitions: topic.partitions,
     config: { ...requestConfig, 'max.message.bytes': topic.config['max.message.bytes'] },
@@ -60,15 +60,15 @@ export function replyTopic<Schema extends TSchema> (topic: RequestTopic<TSchema,
   }
 }
 
-/** On the same topic, with a type of their own. */
+/** Error replies: on the reply topic, with an event type of their own. */
 const errorTopic = (topic: RequestTopic): Topic<typeof replyError> => ({ ...replyTopic(topic), name: `${replyTopicName(topic.name)}.error`, data: replyError })
 
-/** The schemas of what stands on a topic's reply topic, by the type of the event: a reply, and why there is none. */
+/** The schemas of a reply topic by event type: replies and error replies. */
 export function replySchemas (topic: RequestTopic): { [type: string]: TSchema } {
   return Object.fromEntries([replyTopic(topic), errorTopic(topic)].map(answer => [answer.name, eventSchema(answer, replyAttributes)]))
 }
 
-/** Builds a request. It is sent under its correlation id. */
+/** Builds a request. Its correlation id is also its message key. */
 export function createRequest<Schema extends TSchema> (topic: RequestTopic<Schema>, { correlationId, causationId, expires, ...event }: {
   id: string,
   source: string,
@@ -88,7 +88,7 @@ export function createRequest<Schema extends TSchema> (topic: RequestTopic<Schem
   }
 }
 
-/** Builds the reply to a request: what it asked for, or an error. The trace goes on. */
+/** Builds the reply to a request: the data, or an error. It continues the request's trace. */
 export function createReply<Schema extends TSchema> (topic: RequestTopic<TSchema, Schema>, request: Request, reply: {
   id: string, source: string, time: Date
 } & ({ data: Static<Schema> } | { error: ReplyError })): Reply<Static<Schema>> {

@@ -71,9 +71,9 @@ describe('an event is the same', () => {
 
 describe('an event that is sent otherwise is refused, and said to be', () => {
   test.each([
-    ['a batch', bytes([example]), { 'content-type': 'application/cloudevents-batch+json' }, 'not-decodable', 'the value is a batch of events, and not one'],
-    ['another format', bytes(example), { 'content-type': 'application/cloudevents+avro' }, 'not-decodable', 'the value is an event in another format than JSON'],
-    ['binary mode with other data', Buffer.from('<secret/>'), { ...binary, 'content-type': 'text/xml' }, 'not-decodable', 'the data are not JSON, says their content type'],
+    ['a batch', bytes([example]), { 'content-type': 'application/cloudevents-batch+json' }, 'not-decodable', 'the value is a batch of events, not a single event'],
+    ['another format', bytes(example), { 'content-type': 'application/cloudevents+avro' }, 'not-decodable', 'the value is an event in a format other than JSON'],
+    ['binary mode with other data', Buffer.from('<secret/>'), { ...binary, 'content-type': 'text/xml' }, 'not-decodable', 'the content type of the data is not JSON'],
     ['binary mode without data', null, binary, 'not-decodable', 'the value is empty'],
     ['binary mode with text that is no JSON', Buffer.from('secret'), binary, 'not-decodable', 'the data is not JSON'],
     ['binary mode of an older version', bytes(data), { ...binary, ce_specversion: '0.3' }, 'not-valid', 'event/specversion must be equal to constant'],
@@ -81,7 +81,7 @@ describe('an event that is sent otherwise is refused, and said to be', () => {
     ['data twice', bytes({ ...example, data_base64: base64(data) }), {}, 'not-decodable', 'the event has both data and data_base64'],
     ['Base64 that is none', bytes({ ...example, data: undefined, data_base64: 'secret!' }), {}, 'not-decodable', 'data_base64 is not Base64'],
     ['Base64 that is no text', bytes({ ...example, data: undefined, data_base64: { toString: 1 } }), {}, 'not-decodable', 'data_base64 is not Base64'],
-    ['Base64 of other data', bytes({ ...example, data: undefined, data_base64: 'c2VjcmV0', datacontenttype: 'text/plain' }), {}, 'not-decodable', 'the data are not JSON, says their content type'],
+    ['Base64 of other data', bytes({ ...example, data: undefined, data_base64: 'c2VjcmV0', datacontenttype: 'text/plain' }), {}, 'not-decodable', 'the content type of the data is not JSON'],
     ['id: null', bytes({ ...example, id: null }), {}, 'not-valid', 'event must have required property \'id\'']
   ])('%s', (_what, value, headers, reason, error) => {
     expect(decode(value, headersOf(headers))).toEqual({ ok: false, reason, error })
