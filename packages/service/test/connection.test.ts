@@ -22,13 +22,13 @@ describe('DATABASE_URL', () => {
   })
 
   test.each([
-    ['mysql://secret@host/app', 'it begins with postgres://'],
+    ['mysql://secret@host/app', 'it must begin with postgres://'],
     ['postgres://secret@host', 'the name of the database is missing'],
-    ['postgres://secret@host:99999/app', 'it is no URL'],
-    ['postgres://secret@one:5432,two:5432/app', 'it is no URL'],
-    ['postgres://secret@/app?host=one,two', 'one host only'],
-    ['postgres://secret@host/app?sslmode=prefer', 'sslmode is one of disable, require, verify-ca, verify-full'],
-    ['postgres://secret@host/app?sslmode=on', 'sslmode is one of disable, require, verify-ca, verify-full'],
+    ['postgres://secret@host:99999/app', 'it is not a URL'],
+    ['postgres://secret@one:5432,two:5432/app', 'it is not a URL'],
+    ['postgres://secret@/app?host=one,two', 'only one host is supported'],
+    ['postgres://secret@host/app?sslmode=prefer', 'sslmode must be one of disable, require, verify-ca, verify-full'],
+    ['postgres://secret@host/app?sslmode=on', 'sslmode must be one of disable, require, verify-ca, verify-full'],
     ['postgres://secret@host/app?sslmode=verify-ca', 'sslmode=verify-ca needs sslrootcert'],
     ['postgres://secret@host/app?sslmode=require&sslrootcert=system', 'sslrootcert=system needs sslmode=verify-full'],
     ['postgres://secret@host/app?sslrootcert=/etc/ssl/ca.pem', 'a certificate needs sslmode'],

@@ -24,7 +24,7 @@ async function dieWith (message: Message, others: Message[] = []) {
   for (const other of others) await guard.assigned(other)
   const verdict = await guard.assigned(message)
   await new Promise<void>(resolve => {
-    guard.alone(message, async () => {
+    guard.exclusive(message, async () => {
       isDead = true
       resolve()
       return await never()
@@ -38,7 +38,7 @@ async function begin (guard: CrashGuard, message: Message) {
   let end = () => {}
   let handled = Promise.resolve()
   await new Promise<void>(resolve => {
-    handled = guard.alone(message, async () => {
+    handled = guard.exclusive(message, async () => {
       resolve()
       await new Promise<void>(resolve => { end = resolve })
     })
@@ -117,7 +117,7 @@ describe('a message', () => {
     await dieWith(killer)
     const guard = new CrashGuard(pool)
     await guard.assigned(before)
-    await guard.alone(before, async () => {})
+    await guard.exclusive(before, async () => {})
     expect(await rowOf(killer)).toMatchObject({ weight: 0, suspicion: 3 })
   })
 })
@@ -138,18 +138,18 @@ describe('a mark', () => {
     const { state, guard } = fragile()
     await guard.assigned(message)
     state.refuses = /case when owner/
-    await expect(guard.alone(message, async () => { throw new Error('no') })).rejects.toThrow('no')
+    await expect(guard.exclusive(message, async () => { throw new Error('no') })).rejects.toThrow('no')
     expect(await rowOf(message)).toMatchObject({ weight: 3 })
-    await expect(guard.beside(async () => 'handled', message)).rejects.toThrow('away')
+    await expect(guard.shared(async () => 'handled', message)).rejects.toThrow('away')
     state.refuses = undefined
-    expect(await guard.beside(async () => (await rowOf(message))?.weight, message)).toBe(0)
+    expect(await guard.shared(async () => (await rowOf(message))?.weight, message)).toBe(0)
   })
 
   test('that could not be made to weigh less, or be taken back, does not undo what its handler has done', async () => {
     const message = messageAt()
     const { state, guard } = fragile()
     await guard.assigned(message)
-    expect(await guard.alone(message, async () => {
+    expect(await guard.exclusive(message, async () => {
       state.refuses = /^\s*update/
       await sleep(100)
       return 'done'
@@ -163,7 +163,7 @@ describe('a mark', () => {
     let [begin, end] = [() => {}, () => {}]
     const started = new Promise<void>(resolve => { begin = resolve })
     const ended = new Promise<void>(resolve => { end = resolve })
-    const handled = guard.alone(message, async () => await ended, { started })
+    const handled = guard.exclusive(message, async () => await ended, { started })
     await vi.waitFor(async () => expect(await rowOf(message)).toMatchObject({ weight: 3 }))
     await sleep(200) // four times as long as the weight lasts after the start
     expect(await rowOf(message)).toMatchObject({ weight: 3 })
@@ -181,7 +181,7 @@ describe('a mark', () => {
     const stop = new AbortController()
     const end = await begin(guard, first)
     const task = vi.fn(async () => {})
-    const waiting = guard.alone(second, task, { signal: stop.signal })
+    const waiting = guard.exclusive(second, task, { signal: stop.signal })
     stop.abort(new Error('the service ends'))
     await Promise.all([end(), expect(waiting).rejects.toThrow('the service ends')])
     expect(task).not.toHaveBeenCalled()
@@ -200,7 +200,7 @@ test('no handler runs beside one that is marked, of whatever topic', async () =>
     running[kind] -= 1
   }
   const message = messageAt(1)
-  await Promise.all(Array.from({ length: 40 }, async (_, index) => index % 8 === 0 ? await guard.alone(message, task('marked')) : await guard.beside(task('others'))))
+  await Promise.all(Array.from({ length: 40 }, async (_, index) => index % 8 === 0 ? await guard.exclusive(message, task('marked')) : await guard.shared(task('others'))))
   expect(running.most).toBeGreaterThan(1)
 })
 
@@ -208,15 +208,15 @@ test('no handler runs while a message that has crashed is passed, for 3 s at mos
   const guard = new CrashGuard(pool)
   const order: string[] = []
   const passed = guard.withoutHandlers(async () => { await sleep(50); order.push('passed') })
-  await Promise.all([passed, guard.beside(async () => { order.push('handled') })])
+  await Promise.all([passed, guard.shared(async () => { order.push('handled') })])
   expect(order).toEqual(['passed', 'handled'])
   guard.withoutHandlers(never).catch(() => {})
-  await guard.beside(async () => {})
+  await guard.shared(async () => {})
 })
 
 test('a handler that hangs keeps a marked one waiting for a second, not for ever', async () => {
   const guard = new CrashGuard(pool)
-  guard.beside(never).catch(() => {})
-  await guard.alone(messageAt(1), async () => {})
-  await guard.beside(async () => {})
+  guard.shared(never).catch(() => {})
+  await guard.exclusive(messageAt(1), async () => {})
+  await guard.shared(async () => {})
 })

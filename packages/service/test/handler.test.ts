@@ -20,11 +20,12 @@ test('a consumer of batches takes no more connections than it has, also where on
     throw new Error('no')
   }
   const { log } = Fastify()
+  const origin = { topic: userRegister.name, partition: 0, offset: 0, timestamp: -1, key: null }
   const handler = new Handler({ topic: userRegister, handleBatch }, { inbox: { process: transaction } as never, log, signal: new AbortController().signal })
   const step: Step = { hasCrashed: false, run: async handle => await handle(), isOver () {} }
   const attempt = async (step?: Step) => {
     const data = { id: randomUUID(), email: 'user@example.com', username: 'imbatman' }
-    await handler.attempt({ event: createEvent(userRegister, { source: '/x', id: randomUUID(), subject: data.id, time: new Date(), data }), log }, step)
+    await handler.attempt({ event: createEvent(userRegister, { source: '/x', id: randomUUID(), subject: data.id, time: new Date(), data }), log, origin }, step)
   }
   const stepped = Array.from({ length: 40 }, () => attempt(step))
   const others = Array.from({ length: 40 }, async () => {

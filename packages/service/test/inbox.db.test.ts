@@ -8,7 +8,7 @@ import { userRegister, type UserRegister } from '@pair/shared-topics'
 import { newDatabase } from '../../../test/fixtures/new-database.js'
 import { connectionOf } from '../dist/database/connection.js'
 import { ServicePool } from '../dist/database/pool.js'
-import { inboxCleanup, removeOldMarks } from '../dist/inbox/cleanup.js'
+import { inboxCleanup, removeOldEntries } from '../dist/inbox/cleanup.js'
 import { Inbox } from '../dist/inbox/inbox.js'
 import { Handler } from '../dist/messages/handler.js'
 
@@ -55,7 +55,7 @@ const forms = {
     }
   }, surroundings())
 }
-const attempt = async (handler: Handler<typeof userRegister.data>, event: UserEvent) => await handler.attempt({ event, log })
+const attempt = async (handler: Handler<typeof userRegister.data>, event: UserEvent) => await handler.attempt({ event, log, origin: { topic: userRegister.name, partition: 0, offset: 0, timestamp: -1, key: null } })
 
 describe.each(Object.entries(forms))('with %s, an event', (_form, handlerOf) => {
   test('has its entry and its effect in one transaction', async () => {
@@ -202,7 +202,7 @@ describe('an entry', () => {
   test('is removed when its event can come no more, in batches, and not sooner', async () => {
     await days(1)
     await pool.query('insert into inbox (source, id, seen_at) select \'old\', n::text, now() - interval \'9 days\' from generate_series(1, 2500) n')
-    expect(await removeOldMarks(pool, 8 * 24 * 60 * 60 * 1000)).toBe(2500)
+    expect(await removeOldEntries(pool, 8 * 24 * 60 * 60 * 1000)).toBe(2500)
     expect(await kept()).toEqual([1])
   })
 

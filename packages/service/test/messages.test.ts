@@ -2,7 +2,7 @@ import kafka from '@fastify/kafka'
 import type { FastifyInstance } from 'fastify'
 import { EventEmitter } from 'node:events'
 import fp from 'fastify-plugin'
-import { Consumer } from '@pair/kafka'
+import { Consumer, Producer } from '@pair/kafka'
 import type {} from '@pair/kafka/fastify'
 import { admin, createApp, messages, metrics } from '@pair/service'
 import { userRegister, userRegisterExample } from '@pair/shared-topics'
@@ -64,5 +64,49 @@ test.each<[string, string, (kafka: FastifyInstance['kafka']) => void]>([
 test('a pattern may find topics later, of which those without a listener are known', async () => {
   const { app } = await service(kafka => { kafka.subscribe('^orders-.*'); kafka.on('orders-1', listener) })
   await app.ready()
-  expect([app.messages.hears('orders-1'), app.messages.hears('orders-2')]).toEqual([true, false])
+  expect([app.messages.hasListener('orders-1'), app.messages.hasListener('orders-2')]).toEqual([true, false])
+})
+
+test('a dead letter of an event that was committed names its message and has its key, and neither its value nor its headers', async () => {
+  const send = vi.spyOn(Producer.prototype, 'send').mockResolvedValue([] as never)
+  onTestFinished(() => send.mockRestore())
+  const { app } = await service()
+  app.messages.consume({ topic: userRegister, handle () {} })
+  const origin = { topic: userRegister.name, partition: 1, offset: 7, timestamp: 5, key: 'k' }
+  const failure = { error: 'the mail server refuses the recipient', attempts: 2 }
+  await app.messages.deadLetter(JSON.parse(JSON.stringify(origin)), failure)
+  expect(send.mock.calls).toEqual([[{
+    messages: [{
+      topic: 'user_register.dlq',
+      key: Buffer.from('k'),
+      value: null,
+      headers: [
+        { 'dlq.reason': 'refused' }, { 'dlq.error': failure.error }, { 'dlq.attempts': '2' }, { 'dlq.group': 'x' },
+        { 'dlq.topic': 'user_register' }, { 'dlq.partition': '1' }, { 'dlq.offset': '7' }, { 'dlq.timestamp': '5' }, { 'dlq.cut': 'value' }
+      ]
+    }]
+  }]])
+  expect(await app.metrics.registry.getSingleMetricAsString('dead_letters_total')).toContain('error_type="refused"} 1')
+  await expect(app.messages.deadLetter({ ...origin, topic: 'other' }, failure)).rejects.toThrow('no consumer of the topic other')
+})
+
+test('a dead letter of an event that was committed is tried again until the broker takes it', async () => {
+  const send = vi.spyOn(Producer.prototype, 'send').mockRejectedValueOnce(new Error('away')).mockRejectedValueOnce(new Error('away')).mockResolvedValue([] as never)
+  onTestFinished(() => send.mockRestore())
+  const { app } = await service()
+  app.messages.consume({ topic: userRegister, handle () {} })
+  await app.messages.deadLetter({ topic: userRegister.name, partition: 1, offset: 7, timestamp: 5, key: null }, { error: 'no', attempts: 1 })
+  expect(send).toHaveBeenCalledTimes(3)
+  expect(JSON.stringify(send.mock.calls.at(-1))).toContain('"dlq.cut":"value"')
+})
+
+test('a dead letter of an event that was committed is given up when the service stops', async () => {
+  const send = vi.spyOn(Producer.prototype, 'send').mockRejectedValue(new Error('away'))
+  onTestFinished(() => send.mockRestore())
+  const { app } = await service()
+  app.messages.consume({ topic: userRegister, handle () {} })
+  const sent = app.messages.deadLetter({ topic: userRegister.name, partition: 1, offset: 7, timestamp: 5, key: null }, { error: 'no', attempts: 1 }).then(() => 'sent', () => 'given up')
+  await vi.waitFor(() => expect(send).toHaveBeenCalled(), 60_000)
+  await app.close()
+  expect(await sent).toBe('given up')
 })

@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { Registry } from 'prom-client'
 import type { Message, Statistics } from '@pair/kafka'
-import { admin, createApp, metrics, type Handle } from '@pair/service'
+import { admin, createApp, dependencies, health, metrics, type Handle } from '@pair/service'
 import { userRegister, userRegisterExample as example, type UserRegister } from '@pair/shared-topics'
 import { expect, test, vi } from 'vitest'
 import type { Handled, Inbox } from '../dist/inbox/inbox.js'
@@ -192,4 +192,23 @@ test('the lag of each partition that is held, rebalances and brokers are those o
   expect(await shown(registry, 'kafka_producer_queue_messages')).toEqual({ '': 9 })
   onStatistics({ ...consumer, topics: {} })
   expect(await shown(registry, 'kafka_consumer_group_lag')).toEqual({})
+})
+
+test('what the health checks answer is a metric: of a service without a consumer readiness alone', async () => {
+  const { app, registry } = await service()
+  let [wasMember, isConsuming] = [false, false]
+  await app.register(dependencies)
+  await app.register(health, { kafka: () => 'up', wasMember: () => wasMember, isConsuming: () => isConsuming })
+  const statuses = async () => ({ ready: (await app.inject('/health/ready')).statusCode, consuming: (await app.inject('/health/consuming')).statusCode })
+  expect([await statuses(), await shown(registry, 'health_check_status')]).toEqual([{ ready: 503, consuming: 503 }, { ready: 0, consuming: 0 }])
+  wasMember = true
+  expect([await statuses(), await shown(registry, 'health_check_status')]).toEqual([{ ready: 200, consuming: 503 }, { ready: 1, consuming: 0 }])
+  isConsuming = true
+  app.isLeaving = true
+  expect([await statuses(), await shown(registry, 'health_check_status')]).toEqual([{ ready: 503, consuming: 200 }, { ready: 0, consuming: 1 }])
+
+  const writer = await service()
+  await writer.app.register(dependencies)
+  await writer.app.register(health, { kafka: () => 'up' })
+  expect(await shown(writer.registry, 'health_check_status')).toEqual({ ready: 1 })
 })

@@ -125,7 +125,7 @@ describe('a database', () => {
     ['whose migration was changed', [things, others], [things, ['0002_others', 'create table others (id bigint);']], /^the migration 0002_others was changed after it had been applied$/],
     ['that has a migration of a branch', [things, others], [things, third], /^the database has a migration that this service does not have: 0002_others$/],
     ['with a folder that has a number twice', [], [things, others, ['0002_same', 'select 1']], /^two migrations have the number 0002: 0002_others.sql and 0002_same.sql$/],
-    ['with a folder that has a file without a number', [], [['things', 'select 1']], /^things.sql is not the name of a migration: four digits, what it does, .sql, as in 0001_users.sql$/]
+    ['with a folder that has a file without a number', [], [['things', 'select 1']], /^things.sql is not the name of a migration: four digits, "_", a description, ".sql", as in 0001_users.sql$/]
   ])('%s is refused with one line, and not touched', async (_what, before, files, message) => {
     const { names, apply } = await open()
     if (before.length > 0) await apply(before)
@@ -150,7 +150,7 @@ describe('a database', () => {
     const { client, apply } = await open()
     await apply([things, others])
     await client.query('drop table others')
-    await expect(apply([things, others])).rejects.toThrow('the table others is missing, though each migration has been applied')
+    await expect(apply([things, others])).rejects.toThrow('the table others is missing, although all migrations have been applied')
     await apply([things, others, ['0003_others', 'drop table if exists others']])
   })
 })

@@ -158,7 +158,7 @@ describe('rows that are stored with their events', () => {
     const { outbox, sent } = await start()
     const one = event()
     const store1 = store([one.subject])
-    await expect(outbox.storeWithEvents(store1, [{ ...one, data: {} }])).rejects.toThrow(/no event of the topic/)
+    await expect(outbox.storeWithEvents(store1, [{ ...one, data: {} }])).rejects.toThrow(/not an event of the topic/)
     await expect(outbox.storeWithEvents(store1, [one, { ...event(one.subject), id: one.id }])).rejects.toMatchObject({ code: '23505' })
     await expect(outbox.storeWithEvents({ ...store1, name: 'no-such-table', text: 'insert into nothing values (1) returning id' }, [one])).rejects.toMatchObject({ code: '42P01' })
     expect(await stored()).toEqual([])
@@ -253,12 +253,12 @@ describe('events of one subject', () => {
 
 describe('what no reader or broker would take is refused when it is added, by a line that quotes nothing:', () => {
   test.each<[string, unknown, RegExp]>([
-    ['no event', { email: 'secret@example.com' }, /^no event of a topic that this service sends: make it with what app\.sends\(topic\) returns$/],
-    ['nothing', undefined, /^no event of a topic that this service sends/],
+    ['no event', { email: 'secret@example.com' }, /^not an event of a topic that this service sends: create it with the function that app\.sends\(topic\) returns$/],
+    ['nothing', undefined, /^not an event of a topic that this service sends/],
     ['an event of a topic that was not declared', { ...event(), type: 'another' }, /its type is another/],
-    ['data that break the contract', { ...event(), data: { id: randomUUID(), email: 'secret@example.com' } }, /^no event of the topic user_register: event\/data must have required property(?!.*secret)/],
+    ['data that break the contract', { ...event(), data: { id: randomUUID(), email: 'secret@example.com' } }, /^not an event of the topic user_register: event\/data must have required property(?!.*secret)/],
     ['an event without a subject', { ...event(), subject: undefined }, /^an event of the topic user_register has no subject/],
-    ['an event that is too large', { ...event('one', small), source: `/${'x'.repeat(190)}`, subject: 'x'.repeat(500) }, /^an event of the topic small is too large: \d+ bytes with what a message adds, and the topic takes 1000$/]
+    ['an event that is too large', { ...event('one', small), source: `/${'x'.repeat(190)}`, subject: 'x'.repeat(500) }, /^an event of the topic small is too large: \d+ bytes with the message's overhead, and the topic's limit is 1000$/]
   ])('%s', async (_what, wrong, message) => {
     const { outbox } = await start()
     await expect(pool.transaction(async db => await outbox.add(db, [event(), wrong as Event]))).rejects.toThrow(message)

@@ -87,6 +87,14 @@ describe('a message', () => {
     })
   })
 
+  test('is named to its handler, as its dead letter names it', async () => {
+    const handle = vi.fn<Handle<typeof example.data>>()
+    const { take } = pathOf(handle)
+    take(message({ key: Buffer.from('k') }))
+    await settle()
+    expect(handle.mock.lastCall?.[1].origin).toEqual({ topic: 'user_register', partition: 1, offset: 7, timestamp: 5, key: 'k' })
+  })
+
   test('with a key that is not UTF-8 is dead-lettered with that key', async () => {
     const { take, sendDeadLetter } = pathOf(async event => handled(event))
     take(message({ key: Buffer.from([0xff, 0]) }))
@@ -369,7 +377,7 @@ test.each([
   ['1 MB of text', new Error('€'.repeat(350_000)), '€'.repeat(333)],
   ['a message that is no text', Object.assign(new Error('x'), { message: { secret: 1 } }), 'Error'],
   ['itself as its cause', Object.assign(new Error('a'), { get cause () { return this } }), 'a'],
-  ['nothing', null, 'something that is no error was thrown']
+  ['nothing', null, 'a value that is not an Error was thrown']
 ])('an error with %s does not hold up its partition: the letter and the log say it in text that every header takes', async (_what, error, said) => {
   const warn = vi.spyOn(log, 'warn')
   // The client's own check of headers, which refuses what would not arrive as it is.

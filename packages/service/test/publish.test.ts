@@ -37,5 +37,5 @@ test('publish rejects at its deadline, at once where the broker refuses, and for
   const refusal = Object.assign(new Error('no'), { codeName: 'ERR_TOPIC_AUTHORIZATION_FAILED' })
   const refusing = await start(async () => { throw refusal })
   await expect(refusing.publish(event())).rejects.toBe(refusal)
-  await expect(refusing.publish({ ...event(), type: 'another' })).rejects.toThrow('no event of a topic that this service sends')
+  await expect(refusing.publish({ ...event(), type: 'another' })).rejects.toThrow('not an event of a topic that this service sends')
 })

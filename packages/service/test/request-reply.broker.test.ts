@@ -171,7 +171,7 @@ test('replies that are unreadable or foreign are counted and dropped, with one w
     const value = await metricsOf(asker)
     expect(['late', 'foreign', 'unreadable'].map(reason => value('replies_dropped_total', { messaging_destination_name: reply, reason }))).toEqual([0, 3, 3])
   })
-  expect(asker.lines.filter(({ msg }) => msg === 'a reply that cannot be read was dropped')).toHaveLength(1)
+  expect(asker.lines.filter(({ msg }) => msg === 'unreadable reply dropped')).toHaveLength(1)
   expect(JSON.stringify(asker.lines)).not.toContain('secret')
   expect(await ask('y')).toEqual({ cents: 1 })
 })
@@ -237,7 +237,7 @@ test('data that are no request are refused before anything is sent, and a timeou
   const topic = newPriceRequest()
   const { app } = await newService(async () => {})
   const error = await failure(app.ask(topic, { productId: 7 } as never, { timeoutMs: 100 }))
-  expect(error).toMatchObject({ name: 'TypeError', message: `no request of ${topic.name}: data/productId must be string` })
+  expect(error).toMatchObject({ name: 'TypeError', message: `invalid request of ${topic.name}: data/productId must be string` })
   for (const timeoutMs of [0, -1, NaN, Infinity, 2 ** 31, undefined]) {
     expect(await failure(app.ask(topic, { productId: 'x' }, { timeoutMs: timeoutMs as number }))).toMatchObject({ name: 'RangeError' })
   }

@@ -39,5 +39,5 @@ test('a setting that is needed and missing is told as not set, a service\'s own 
 test('all that is wrong is told in one line', () => {
   expect(() => readSettings({ PORT: 1 }, { PORT: 'x', HOST: '127.0.0.1', DATABASE_URL: url })).toThrow(/^PORT must be a port, 0 to 65535; KAFKA_BROKERS must be host:port,host:port, and is not set$/)
   expect(() => readSettings({ PORT: 1 }, { ...good, HOST: 'x', DATABASE_URL: 'mysql://secret', KAFKA_SECURITY_PROTOCOL: 'tls' }))
-    .toThrow(/^HOST must be an IP address or localhost; DATABASE_URL must be [^;]* \(it begins with postgres:\/\/\); KAFKA_SECURITY_PROTOCOL must be [^;]*$/)
+    .toThrow(/^HOST must be an IP address or localhost; DATABASE_URL must be [^;]* \(it must begin with postgres:\/\/\); KAFKA_SECURITY_PROTOCOL must be [^;]*$/)
 })

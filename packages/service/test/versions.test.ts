@@ -10,7 +10,7 @@ import { Type, type Static, type TSchema } from 'typebox'
 import { describe, expect, test, vi } from 'vitest'
 import { MessageProcessor } from '../dist/messages/processor.js'
 
-// How a contract changes: docs/new-service.md, "Change an event". Writers and readers of each version, on the real path of a message.
+// How a contract changes: docs/events.md. Writers and readers of each version, on the real path of a message.
 
 const { id, email, username } = userRegister.data.properties
 const v1 = userRegister

@@ -13,6 +13,7 @@ import { publishing } from '../publishing/publish.js'
 import { requestReply } from '../request-reply/plugin.js'
 import type { Settings } from '../settings/settings.js'
 import { contract } from './contract.js'
+import { dependencies } from './dependencies.js'
 import { kafkaState } from './kafka-state.js'
 import { registerKafka } from './kafka.js'
 import type { ServiceManifest } from './manifest.js'
@@ -21,12 +22,12 @@ import type { ServiceManifest } from './manifest.js'
 export type ServicePlugin = (app: App) => Promise<void>
 
 /**
- * Builds a service around its own plugin: everything that each service needs, in the order in which it is started. What is
- * closed goes the other way: first nothing more is taken, then messages and the outbox are finished, then Kafka and the
- * database are left.
+ * Builds a service around its own plugin, and registers everything that each service needs in start order. Closing runs in
+ * reverse: first the service takes no more work, then it finishes messages and the outbox, then it leaves Kafka and the
+ * database.
  *
- * @param onFatal called when a Kafka client has ended for good
- * @param logStream where the log goes instead of stdout
+ * @param onFatal called when a Kafka client has failed permanently
+ * @param logStream destination of the log instead of stdout
  */
 export async function buildService (
   manifest: ServiceManifest, plugin: ServicePlugin, settings: Settings, onFatal: (error: Error) => void, logStream?: NodeJS.WritableStream
@@ -36,8 +37,9 @@ export async function buildService (
 
   await app.register(admin, { port: settings.ADMIN_PORT })
   await app.register(metrics, { group: app.kafkaName(name) })
+  await app.register(dependencies)
   await app.register(contract, { source: `/${name}` })
-  await app.register(docs, { title: titleOf(name), topics: () => ({ sends: [...app.contract.sends, ...app.requestReply.sends], receives: app.contract.consumers.map(({ topic }) => topic) }) })
+  await app.register(docs, { title: titleOf(name), group: app.kafkaName(name), topics: () => ({ sends: [...app.contract.sends, ...app.requestReply.sends], receives: app.contract.consumers.map(({ topic }) => topic) }) })
   await app.register(publishing, { topics: () => app.contract.sends })
   if (hasDatabase) {
     await app.register(database, { url: settings.DATABASE_URL, service: name, migrations: join(folder, 'migrations') })
@@ -56,7 +58,7 @@ export async function buildService (
   await app.register(health, {
     kafka: () => state() === 'up' ? app.requestReply.problem ?? 'up' : state(),
     wasMember: () => clients.consumer?.wasMember ?? true,
-    // An outbox keeps the events until Kafka is back; without one nothing can be sent meanwhile.
+    // An outbox keeps the events while Kafka is unreachable. A service without one cannot send then.
     canSend: () => hasDatabase || sends.length === 0 || clients.producer?.isBack === true,
     ...(clients.consumer && { isConsuming: () => state() === 'up' })
   })

@@ -6,10 +6,10 @@ import { v7 as newId } from 'uuid'
 import type { ConsumerOptions } from '../messages/consumer.js'
 import { EventStream } from '../messages/event-stream.js'
 
-/** Makes the events of one topic. `subject` is also the key under which one is sent: events of one subject keep their order. */
+/** Creates events of one topic. `subject` is also the message key: events of one subject keep their order. */
 export type EventFactory<Data> = (event: { subject: string, data: Data, time?: Date | undefined, traceparent?: string | undefined }) => Event<Data>
 
-/** What a service sends and receives, collected while its plugins are registered. */
+/** Topics that a service sends to and consumers that it has, collected while its plugins are registered. */
 export interface Contract {
   sends: Topic[]
   consumers: Array<ConsumerOptions<TSchema>>
@@ -17,18 +17,18 @@ export interface Contract {
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What the service sends and receives. Complete when the app is ready. */
+    /** The topics and consumers that the service declared. Complete when the app is ready. */
     contract: Contract
-    /** Declares that the service writes a topic, which is then created, documented and taken by the outbox. Returns the factory of its events. */
+    /** Declares that the service writes a topic: it is created and documented, and the outbox accepts its events. Returns the topic's event factory. */
     sends<Schema extends TSchema> (topic: Topic<Schema>): EventFactory<Static<Schema>>
-    /** Reads a topic from its start, in the service's consumer group. As many as the service likes, in any file; one for each topic. */
+    /** Reads a topic from its beginning, in the service's consumer group. A service may have any number of consumers, in any file, but one for each topic. */
     consumer<Schema extends TSchema> (options: ConsumerOptions<Schema>): void
-    /** Reads a topic as `consumer` does, for a loop: see `EventStream`. Asking for the next event commits the last one. */
+    /** Reads a topic like `consumer`, as an async iterable: see `EventStream`. Asking for the next event commits the previous one. */
     stream<Schema extends TSchema> (topic: Topic<Schema>): AsyncIterableIterator<Event<Static<Schema>>, undefined>
   }
 }
 
-/** What a service declares about its topics. */
+/** Decorators with which a service declares its topics and consumers. */
 export const contract = fp(async (app: FastifyInstance, { source }: { source: string }) => {
   const declared: Contract = { sends: [], consumers: [] }
   app.decorate('contract', declared)

@@ -3,9 +3,9 @@ import type { RequestReply } from '../request-reply/plugin.js'
 import type { Clients } from './kafka.js'
 
 /**
- * How it stands with Kafka, for `checks`: `up`, or the first thing that is wrong.
+ * The state of Kafka for `checks`: `up`, or the first problem found.
  *
- * @param isDatabaseUp where it is not, that is what handlers wait for, and has a check of its own
+ * @param isDatabaseUp if false, handlers wait for the database, which has its own check, so waiting handlers are not reported here
  */
 export function kafkaState ({ consumer, producer }: Clients, messages: Messages | undefined, requestReply: RequestReply, isDatabaseUp: boolean): string {
   if ((consumer ?? producer)?.isBack === false) return 'away'
@@ -19,8 +19,8 @@ function consumerState (broker: NonNullable<Clients['consumer']>, messages: Mess
   if (broker.refused !== undefined) return `refused: ${broker.refused}`
   if (!broker.isMember) return 'no member of the group'
   if (broker.unreadable !== undefined) return `cannot read a batch: ${broker.unreadable}`
-  const unheard = broker.unhandled.filter(topic => !messages?.hears(topic))
-  if (unheard.length > 0) return `no listener for ${unheard.join(', ')}`
+  const withoutListener = broker.unhandled.filter(topic => !messages?.hasListener(topic))
+  if (withoutListener.length > 0) return `no listener for ${withoutListener.join(', ')}`
   if (messages?.refused !== undefined) return `dead letters refused: ${messages.refused}`
   if (refused !== undefined) return refused
   if (messages?.stuck !== undefined) return `stuck at ${messages.stuck}`

@@ -1,5 +1,5 @@
 import kafkaPlugin from '@fastify/kafka'
-import type {} from '@pair/kafka/fastify' // the plugin's types, put right
+import type {} from '@pair/kafka/fastify' // corrects the plugin's types
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { watchBroker, type BrokerState } from '../kafka/broker-state.js'
@@ -10,14 +10,14 @@ import { messages } from '../messages/plugin.js'
 import { outboxRelay } from '../outbox/plugin.js'
 import type { Settings } from '../settings/settings.js'
 
-/** What the clients have told of themselves; undefined where the service has no such client. */
+/** The states that the clients reported; undefined if the service has no such client. */
 export interface Clients { producer: BrokerState | undefined, consumer: BrokerState | undefined }
 
 interface KafkaOptions { name: string, settings: Settings, onFatal: (error: Error) => void }
 
 /**
- * Registers @fastify/kafka with the clients that the service's contract asks for, creates its topics, sends what its outbox
- * has, and reads the topics that it has a consumer for. Comes after the service's own plugins, which fill the contract.
+ * Registers @fastify/kafka with the clients that the service's contract needs, creates the topics, starts the outbox relay
+ * and subscribes to the topics that have a consumer. Call it after the service's own plugins, which fill the contract.
  */
 export async function registerKafka (app: FastifyInstance, { name, settings, onFatal }: KafkaOptions): Promise<Clients> {
   const { sends, consumers } = app.contract
@@ -31,7 +31,7 @@ export async function registerKafka (app: FastifyInstance, { name, settings, onF
   const common = {
     ...connection,
     'client.id': name,
-    'topic.metadata.refresh.interval.ms': 5000, // finds a topic that was created late
+    'topic.metadata.refresh.interval.ms': 5000, // finds a topic that is created after the start
     'reconnect.backoff.max.ms': 1000,
     logger: app.log,
     onStatistics: app.metrics.onStatistics
@@ -41,7 +41,7 @@ export async function registerKafka (app: FastifyInstance, { name, settings, onF
       producer: {
         ...common,
         'message.max.bytes': Math.max(...sends.map(({ config }) => Number(config['max.message.bytes']))),
-        'topic.metadata.propagation.max.ms': 4000, // a push says that its topic is missing, before the broker counts as silent (5 s)
+        'topic.metadata.propagation.max.ms': 4000, // a push to a missing topic fails before the broker counts as unresponsive (5 s)
         headers: [{ 'content-type': 'application/cloudevents+json' }],
         closeTimeoutMs: shutdown.producerMs,
         onState: clients.producer.onState
@@ -52,10 +52,12 @@ export async function registerKafka (app: FastifyInstance, { name, settings, onF
       consumer: {
         ...common,
         'group.id': group,
-        // With KIP-848's protocol the broker sets both, and librdkafka refuses them.
+        'auto.offset.reset': 'earliest', // a new group also processes the events from before its first start
+        // With the KIP-848 protocol the broker sets these, and librdkafka refuses them.
         ...(connection['group.protocol'] !== 'consumer' && {
+          'partition.assignment.strategy': connection['partition.assignment.strategy'] ?? 'cooperative-sticky', // a rebalance interrupts only the partitions that move
           'session.timeout.ms': settings.KAFKA_SESSION_TIMEOUT_MS,
-          'heartbeat.interval.ms': Math.floor(settings.KAFKA_SESSION_TIMEOUT_MS / 3) // two may get lost
+          'heartbeat.interval.ms': Math.floor(settings.KAFKA_SESSION_TIMEOUT_MS / 3) // two heartbeats may be lost
         }),
         'fetch.wait.max.ms': settings.KAFKA_FETCH_WAIT_MAX_MS,
         closeTimeoutMs: shutdown.consumerMs,
@@ -63,7 +65,7 @@ export async function registerKafka (app: FastifyInstance, { name, settings, onF
       }
     })
   })
-  // What follows is finished in the other order before the clients are left, and beside them request and reply.
+  // The plugins registered from here on are closed first, in reverse order. Request/reply closes concurrently with the clients.
   app.addHook('onClose', async () => { app.requestReply.close() })
   if (app.hasDecorator('outbox') && clients.producer) await app.register(outboxRelay, { broker: clients.producer })
   await app.register(provisioning, { connection, topics: [...new Set([...sends, ...received]), ...received.map(deadLetterDeclaration)] })
@@ -76,7 +78,7 @@ export async function registerKafka (app: FastifyInstance, { name, settings, onF
 
 async function subscriptions (app: FastifyInstance): Promise<void> {
   for (const consumer of app.contract.consumers) app.messages.consume(consumer)
-  // Without its tables a database refuses good messages, so nothing is read before they are there.
+  // Consuming starts after the migrations: without its tables the database would refuse valid messages.
   app.addHook('onReady', async () => {
     const migrated = app.hasDecorator('database') ? app.database.migrated : Promise.resolve()
     migrated.then(() => app.kafka.consume(), () => {})

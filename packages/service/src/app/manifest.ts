@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 
-/** What is derived from a service's folder and its package.json. */
+/** The settings of a service that come from its folder and its package.json. */
 export interface ServiceManifest {
-  /** From the folder: "user-service". Also `client.id`, `group.id` and, with a slash before it, the `source` of its events. */
+  /** "user-service" for the folder `user`. Also `client.id`, `group.id` and, with a slash in front, the `source` of its events. */
   name: string
   folder: string
-  /** Where it listens, unless `PORT` says otherwise. */
+  /** Default of the setting `PORT`. */
   port: number
   hasDatabase: boolean
 }
@@ -15,7 +15,7 @@ export interface ServiceManifest {
  * Reads the manifest of the service whose compiled entry is `<folder>/dist/server.js`: its package.json, with
  * `"service": { "port": 3000, "database": true }`.
  *
- * @throws one Error that names the file and what is wrong in it
+ * @throws Error that names the file and the invalid entry
  */
 export function readManifest (entry: string): ServiceManifest {
   const folder = dirname(dirname(entry))

@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events'
 
-/** Resolves after `ms` milliseconds; rejects with the reason of the signal when that is aborted before. */
+/** Resolves after `ms` milliseconds; rejects with the signal's reason if it is aborted first. */
 export function delay (ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason)
-    // A thousand messages may wait at once. Each takes its listener away, so Node need not warn of a leak.
+    // Disables Node's leak warning: a thousand messages may wait concurrently, and each removes its listener.
     if (signal !== undefined) setMaxListeners(0, signal)
     const timer = setTimeout(() => {
       signal?.removeEventListener('abort', onAbort)
@@ -19,8 +19,8 @@ export function delay (ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * How long to wait after the n-th failure in a row: 100 ms, doubled each time, at most `capMs`, of which a random half
- * is left out so that those who failed together do not come back together.
+ * Delay in ms after the n-th failure in a row: 100 ms, doubled each time, at most `capMs`, multiplied by a random factor
+ * between 0.5 and 1 (jitter), so that callers that failed together do not retry together.
  */
 export function backoffMs (failures: number, capMs: number, random = Math.random): number {
   return Math.min(100 * 2 ** (failures - 1), capMs) * (0.5 + random() / 2)

@@ -1,4 +1,4 @@
-/** Runs tasks of one key one after the other, in the order they came, and those of different keys side by side. */
+/** Runs tasks of one key one at a time, in the order of the calls, and tasks of different keys concurrently. */
 export class KeyedQueue {
   readonly #last = new Map<string, Promise<unknown>>()
 
@@ -7,7 +7,7 @@ export class KeyedQueue {
     return this.#last.has(key)
   }
 
-  /** @returns what the task returns; a task that fails does not keep the next one of its key from running */
+  /** @returns the result of the task; a failed task does not stop the next one of its key */
   run<Result> (key: string, task: () => Promise<Result>): Promise<Result> {
     const before = this.#last.get(key)
     const result = before === undefined ? task() : before.then(task, task)

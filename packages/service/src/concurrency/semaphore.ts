@@ -1,10 +1,10 @@
-/** Lets so many tasks run at once; the others wait in the order they came. */
+/** Limits the number of concurrent tasks; the others wait in the order of the calls. */
 export class Semaphore {
   readonly #limit: () => number
   readonly #waiting: Array<() => void> = []
   #taken = 0
 
-  /** @param limit how many at once; asked whenever a task comes or goes */
+  /** @param limit returns the current limit; called whenever a task starts or ends */
   constructor (limit: () => number) {
     this.#limit = limit
   }

@@ -1,6 +1,6 @@
 interface Waiting { isExclusive: boolean, start: () => void }
 
-/** Lets any number of shared tasks run side by side, and an exclusive one alone; each waits for those that came before it. */
+/** A readers-writer lock: shared tasks run concurrently, an exclusive task runs alone. Tasks start in the order of the calls. */
 export class SharedLock {
   #shared = 0
   #isExclusive = false
@@ -17,7 +17,7 @@ export class SharedLock {
     }
   }
 
-  /** @param patienceMs after which it no longer waits for shared tasks that are running */
+  /** @param patienceMs the task starts after this time although shared tasks are still running */
   async exclusive<Result> (task: () => Promise<Result>, patienceMs: number): Promise<Result> {
     if (this.#isExclusive || this.#shared > 0 || this.#waiting.length > 0) await this.#turn(true, patienceMs)
     else this.#isExclusive = true
@@ -36,7 +36,7 @@ export class SharedLock {
       const waiting = { isExclusive, start: resolve }
       this.#waiting.push(waiting)
       if (patienceMs === undefined) return
-      // Not sooner than its turn: another exclusive task is waited for in any case.
+      // Starts only at the head of the queue, and never while another exclusive task runs.
       timers.push(setInterval(() => { if (isHead(waiting)) this.#start() }, patienceMs))
     })
     for (const timer of timers) clearInterval(timer)

@@ -3,50 +3,50 @@ import type { Message } from '@pair/kafka'
 import { SharedLock } from '../concurrency/shared-lock.js'
 import { idOf, Marks } from './marks.js'
 
-/** From the third assignment on that begins at the same message, a partition is stepped through. */
+/** A partition is stepped through from the third assignment in a row that begins at the same message. */
 const assignmentsWithoutProgress = 3
 
 /**
- * What a death weighs. A handler that kills its process does so soon, or keeps the event loop from turning until somebody
- * ends the process. One that waits lets the loop turn: its death is more likely somebody else's doing, and after a second
- * its mark is taken back. Three of the first kind are a crash, or nine of the second. A death or an assignment without a mark,
- * in this partition or another one of the process, takes back 1.
+ * Weight of a process's death while a message is marked. A handler that kills its process does so within 50 ms (`soon`), or
+ * blocks the event loop until the process is killed from outside. If the event loop runs, the cause is probably another one:
+ * the mark gets the weight `later`, and is removed after a second. A message counts as crashed at 9: after three deaths of
+ * weight `soon`, or nine of weight `later`. A death or an assignment without a mark in any partition of the process subtracts 1.
  */
 const weights = { soon: 3, later: 1, crashed: 9 }
 const soonMs = 50
 const withdrawnAfterMs = 1000
-/** How long handlers wait at most for the end of a message that has crashed. */
+/** The longest time in ms that other handlers wait while a crashed message is dead-lettered. */
 const quietMs = 3000
 
 /**
- * A process that is killed again and again some time after its start would hit the same mark each time. So the suspect waits
- * for a time that is another one in each process, and at most so long.
+ * Longest delay in ms before the suspect is handled. A process that is killed repeatedly at the same age would die at the same
+ * mark each time, so the delay is random for each process.
  */
 const longestHoldBackMs = 10_000
 
-/** What an assignment begins with. */
+/** What the crash guard knows of a partition at its assignment. */
 export interface Verdict {
-  /** The partition is to be stepped through, one message at a time. */
+  /** Whether the partition must be processed one message at a time. */
   isStepped: boolean
-  /** Whether the process has died so often while it handled this message alone that it is to blame. */
+  /** Whether processes died often enough while handling only this message to blame it. */
   hasCrashed: (message: Message) => boolean
-  /** How long this message has to wait before it is handled, in ms: 0 but for the one at which the process died last. */
+  /** Delay in ms before this message is handled: 0 except for the suspect, the message at which a process died last. */
   holdBackMs: (message: Message) => number
 }
 
 /**
- * Finds the message whose handling kills the process. Where a partition makes no progress over three assignments, its
- * messages are handled one at a time, each alone in the whole process and marked in the database meanwhile. So a mark that
- * the next owner finds names the one message that was being handled when the process died. A process that is killed from
- * outside dies with a mark only by chance, and with that of the same message three times hardly ever.
+ * Finds the message whose handling kills the process. If a partition makes no progress over three assignments, its messages
+ * are handled one at a time: no other handler runs in the process, and the message is marked in the database meanwhile. So a
+ * mark that the next owner finds names the one message that was being handled when the process died. A process that is killed
+ * from outside rarely dies with a mark, and hardly ever three times with that of the same message.
  *
- * Not found is a handler that kills its process later than a second after its start, while the event loop turns.
+ * The crash guard does not find a handler that kills its process later than a second after its start while the event loop runs.
  */
 export class CrashGuard {
   readonly #marks: Marks
   readonly #lock = new SharedLock()
   readonly #holdBackMs: number
-  /** Those whose mark may be in the database. */
+  /** Messages whose mark may still be in the database. */
   readonly #marked = new WeakSet<Message>()
 
   constructor (pool: Pick<Pool, 'query'>, random = Math.random) {
@@ -66,46 +66,46 @@ export class CrashGuard {
   }
 
   /**
-   * Runs a handler beside others, and never beside one that is marked.
+   * Runs a handler concurrently with others, but never while a marked one runs.
    *
-   * @param message was handled alone before
-   * @throws what the database has thrown where its mark was left, and cannot be taken back now either
+   * @param message a message that was handled exclusively before
+   * @throws the database's error, if the message's mark is still there and cannot be removed now either
    */
-  async beside<Result> (task: () => Promise<Result>, message?: Message): Promise<Result> {
+  async shared<Result> (task: () => Promise<Result>, message?: Message): Promise<Result> {
     if (message && this.#marked.has(message)) await this.#unmark(message)
     return await this.#lock.shared(task)
   }
 
   /**
-   * Runs a message's handler alone, and marked. The mark is gone when this resolves or rejects, and sooner where the handler
-   * waits for long; others go on then. Where the database is away meanwhile, it may be left.
+   * Runs a message's handler while no other one runs, and marks the message in the database. The mark is removed before this
+   * resolves or rejects, or after a second if the handler takes longer; then others may run. If the database is unreachable
+   * meanwhile, the mark may stay.
    *
-   * @param options.signal the handler is not run once it is aborted
-   * @param options.onUnmarked called when others may run
-   * @param options.started resolves when the handler begins, behind what the database takes to begin a transaction; left out,
-   * at once
+   * @param options.signal the handler does not run if it is aborted
+   * @param options.onUnmarked called when other handlers may run
+   * @param options.started resolves when the handler's own code begins, after the begin of its transaction; by default immediately
    */
-  async alone<Result> (message: Message, task: () => Promise<Result>, { signal, onUnmarked, started }: { signal?: AbortSignal, onUnmarked?: () => void, started?: Promise<void> } = {}): Promise<Result> {
+  async exclusive<Result> (message: Message, task: () => Promise<Result>, { signal, onUnmarked, started }: { signal?: AbortSignal, onUnmarked?: () => void, started?: Promise<void> } = {}): Promise<Result> {
     const { running } = await this.#lock.exclusive(async () => {
       signal?.throwIfAborted()
       this.#marked.add(message)
       await this.#marks.set(message, weights.soon)
       const running = task()
-      // However long that takes: each statement has its time limit.
+      // Needs no time limit: each statement before the handler has one.
       if (started) await Promise.race([started, running]).catch(() => {})
       if (!await settled(running, soonMs)) {
         await this.#marks.set(message, weights.later).catch(() => {})
         await settled(running, withdrawnAfterMs - soonMs)
       }
-      await this.#unmark(message).catch(() => {}) // says nothing of the handler's work, which may be done
-      return { running } // not awaited here: from now on others may run
+      await this.#unmark(message).catch(() => {}) // the handler may have succeeded, so this error must not fail it
+      return { running } // not awaited here: other handlers may run from now on
     }, withdrawnAfterMs).finally(onUnmarked)
     return await running
   }
 
   /**
-   * Passes a message that has crashed. For up to 3 s no handler runs meanwhile: one that ends the process would bring the
-   * message back.
+   * Runs `task`, which dead-letters a crashed message, and for up to 3 s lets no handler run: one that kills the process would
+   * bring the message back.
    */
   async withoutHandlers (task: () => Promise<void>): Promise<void> {
     const { running } = await this.#lock.exclusive(async () => {
@@ -122,7 +122,7 @@ export class CrashGuard {
   }
 }
 
-/** Resolves when a task has ended, or after that time. @returns whether it has ended; never rejects */
+/** Resolves when a task has settled, or after `withinMs`. @returns whether it has settled; never rejects */
 async function settled (task: Promise<unknown>, withinMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>(resolve => { timer = setTimeout(resolve, withinMs, false) })

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import type { Pool } from 'pg'
 import type { Message } from '@pair/kafka'
 
-// Another owner than before: a mark that is set was set at a death, and its weight is added to the suspicion. Where none is
-// set, the death was none of the suspect's doing, or there was none. Only where that owner died at another partition's mark
-// this one's suspect is none the better for it: it had no turn.
+// With a new owner, a set mark means that the previous owner died while handling that message: its weight is added to the
+// suspicion. No mark means that the suspect did not cause a death, so the suspicion decreases by 1. Exception: if the previous
+// owner died at the mark of another partition, this partition's suspect was never handled, and its suspicion stays.
 const assignSql = `
   insert into crash_guard as known (topic, partition, position, owner) values ($1, $2, $3, $4)
   on conflict (topic, partition) do update set
@@ -24,10 +24,10 @@ const assignSql = `
     weight = case when known.owner = excluded.owner then known.weight else 0 end
   returning assignments, suspect, suspicion`
 
-// Of the owner alone: who has lost the partition meanwhile must not speak for the next one.
+// Only for the owner: a process that has lost the partition must not change the next owner's mark.
 const markSql = 'update crash_guard set message = $4, weight = $5 where topic = $1 and partition = $2 and owner = $3'
 
-// Who has survived the suspect may say so without owning the partition.
+// A process that survived the suspect clears the suspicion even if it no longer owns the partition.
 const clearSql = `
   update crash_guard set
     weight = case when owner = $3 and message = $4 then 0 else weight end,
@@ -36,7 +36,7 @@ const clearSql = `
 
 interface Assigned { assignments: number, suspect: string | null, suspicion: number }
 
-/** The rows of the table crash_guard, as this process writes them. */
+/** This process's statements on the table crash_guard. */
 export class Marks {
   readonly #pool: Pick<Pool, 'query'>
   readonly #owner = randomUUID()
@@ -45,7 +45,7 @@ export class Marks {
     this.#pool = pool
   }
 
-  /** A partition was assigned, and its first message is this one. */
+  /** Records the assignment of a partition that begins at this message. */
   async assigned ({ topic, partition, offset }: Message): Promise<Assigned> {
     const { rows: [row] } = await this.#pool.query<Assigned>(assignSql, [topic, partition, offset, this.#owner])
     return row as Assigned
@@ -55,13 +55,13 @@ export class Marks {
     await this.#pool.query(markSql, [message.topic, message.partition, this.#owner, idOf(message), weight])
   }
 
-  /** It was handled, or is not handled any more, and the process is alive: nothing is held against it. */
+  /** Removes the mark and the suspicion: the handler has ended or is no longer observed, and the process is alive. */
   async clear (message: Message): Promise<void> {
     await this.#pool.query(clearSql, [message.topic, message.partition, this.#owner, idOf(message)])
   }
 }
 
-/** The timestamp too: a topic that was made anew has its offsets again. */
+/** Offset and timestamp, because a topic that was deleted and created again reuses offsets. */
 export function idOf ({ offset, timestamp }: Message): string {
   return `${offset}@${timestamp}`
 }

@@ -1,6 +1,6 @@
 import { Semaphore } from '../concurrency/semaphore.js'
 import { faultOf, isOfStatement, sqlState } from './faults.js'
-import { aloneAtOnce, maxBatch } from '../limits.js'
+import { individualConcurrency, maxBatch } from '../limits.js'
 
 interface Call<Item, Result> {
   item: Item
@@ -8,38 +8,38 @@ interface Call<Item, Result> {
   reject: (error: unknown) => void
 }
 
-/** How long items may wait for their turn alone, in ms: a database that is slow with all of them is no item's doing. */
-const aloneWithinMs = 500
+/** How long items may wait to be stored individually after a transient failure, in ms. After that the failure is the database's, not one item's. */
+const individualWithinMs = 500
 
 /**
- * Makes one statement of many calls: those of one turn of the event loop, and those that come while the last statement
- * runs. One round trip and one commit then serve them all, and the busier the service is, the larger the groups.
+ * Combines calls into one statement: the calls of one turn of the event loop, and those made while the previous statement
+ * runs. A batch costs one round trip and one commit, and batches grow with the load.
  *
- * It costs nobody more than a moment when one of a group fails, or waits for a lock: all of them are then stored alone, each
- * with an outcome of its own, and an item that failed alone is not put into a group again.
+ * If a batch fails or waits for a lock because of one item, its items are stored individually, each with its own outcome. An
+ * item that failed individually is never put into a batch again.
  */
 export class Batcher<Item extends object, Result> {
   readonly #statement: (items: Item[]) => Promise<Result[]>
   readonly #largest: number
-  readonly #slots: Semaphore
+  readonly #individual: Semaphore
   readonly #failed = new WeakSet<Item>()
   #waiting: Array<Call<Item, Result>> = []
   #isRunning = false
 
   /**
-   * @param statement does it for all of them or for none, and tells what became of each
-   * @param largest how many at once
-   * @param slots of items that are stored alone
+   * @param statement stores all items or none, and returns a result for each, in their order
+   * @param largest maximum number of items in a batch
+   * @param individual limits how many items are stored individually at the same time
    */
-  constructor (statement: (items: Item[]) => Promise<Result[]>, largest = maxBatch, slots = new Semaphore(() => aloneAtOnce)) {
+  constructor (statement: (items: Item[]) => Promise<Result[]>, largest = maxBatch, individual = new Semaphore(() => individualConcurrency)) {
     this.#statement = statement
     this.#largest = largest
-    this.#slots = slots
+    this.#individual = individual
   }
 
-  /** Resolves with what became of this item; rejects with what failed. */
+  /** Resolves with the result for this item; rejects with the error of its statement. */
   async run (item: Item): Promise<Result> {
-    if (this.#failed.has(item)) return await this.#alone(item)
+    if (this.#failed.has(item)) return await this.#runIndividually(item)
     return await new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject })
       if (this.#isRunning) return
@@ -48,32 +48,32 @@ export class Batcher<Item extends object, Result> {
     })
   }
 
-  // One statement at a time: two might wait for each other's rows.
+  // One batch at a time: two concurrent batches could deadlock on each other's rows.
   async #runAll (): Promise<void> {
-    while (this.#waiting.length > 0) await this.#runGroup(this.#waiting.splice(0, this.#largest))
+    while (this.#waiting.length > 0) await this.#runBatch(this.#waiting.splice(0, this.#largest))
     this.#isRunning = false
   }
 
-  async #runGroup (calls: Array<Call<Item, Result>>): Promise<void> {
+  async #runBatch (calls: Array<Call<Item, Result>>): Promise<void> {
     try {
       const results = await this.#statement(calls.map(({ item }) => item))
       calls.forEach(({ resolve }, index) => resolve(results[index] as Result))
     } catch (error) {
       if (!mayBeOfOneItem(error)) {
-        // Away for one is away for all: those who wait would only hear of it later.
+        // The database is unreachable: fail the whole batch and all waiting calls immediately.
         for (const { reject } of [...calls, ...this.#waiting.splice(0)]) reject(error)
         return
       }
-      const until = performance.now() + aloneWithinMs
-      // Never for a refusal: that is one item's, and not to be told to another.
+      const until = performance.now() + individualWithinMs
+      // Not for a permanent failure, which concerns one item and must not fail the others.
       const check = () => { if (faultOf(error) === 'transient' && performance.now() > until) throw error }
-      // Not waited for: the next group goes on beside them.
-      for (const { item, resolve, reject } of calls) this.#alone(item, check).then(resolve, reject)
+      // Not awaited: the next batch runs concurrently.
+      for (const { item, resolve, reject } of calls) this.#runIndividually(item, check).then(resolve, reject)
     }
   }
 
-  async #alone (item: Item, check = () => {}): Promise<Result> {
-    return await this.#slots.run(async () => {
+  async #runIndividually (item: Item, check = () => {}): Promise<Result> {
+    return await this.#individual.run(async () => {
       check()
       try {
         const [result] = await this.#statement([item])
@@ -86,7 +86,7 @@ export class Batcher<Item extends object, Result> {
   }
 }
 
-/** A database that is away fails all alike. A deadlock, a lock, a row policy or a statement that took too long may be one row's doing. */
+/** Whether the failure may concern a single item: a deadlock, a lock, a row policy, a statement timeout. An unreachable database fails every item. */
 function mayBeOfOneItem (error: unknown): boolean {
   return faultOf(error) !== 'transient' || (isOfStatement(error) && /^(23502|40|42|55|57014|XX)/.test(sqlState(error) ?? ''))
 }

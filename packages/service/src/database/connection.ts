@@ -5,18 +5,18 @@ import { parse, toClientConfig } from 'pg-connection-string'
 const sslModes = ['disable', 'require', 'verify-ca', 'verify-full']
 
 /**
- * How to connect, from a `postgres://` URL and what libpq takes in its query. `sslmode` has libpq's meaning, which is not
- * pg's own: `require` encrypts and checks no certificate, unless `sslrootcert` is given. Certificates are read here, once.
+ * Returns pg's configuration for a `postgres://` URL with libpq's query parameters. `sslmode` has libpq's meaning, not pg's:
+ * `require` encrypts but checks no certificate, unless `sslrootcert` is given. Certificates are read once, here.
  *
- * - left out: no TLS (libpq would try it, and go on without where there is none; so `prefer` and `allow` are refused)
- * - `verify-full` without `sslrootcert`, or with `system`: the authorities that Node trusts
- * - over a Unix socket: no TLS, whatever is said
+ * - no `sslmode`: no TLS. (libpq would try TLS and fall back to none; `prefer` and `allow`, which do the same, are refused.)
+ * - `verify-full` without `sslrootcert`, or with `sslrootcert=system`: the certificate authorities that Node trusts
+ * - Unix socket: no TLS, regardless of `sslmode`
  *
- * @throws Error that says what is wrong and repeats nothing of the URL, which may hold a password
+ * @throws Error with the reason, which quotes nothing of the URL because it may hold a password
  * @see https://www.postgresql.org/docs/current/libpq-ssl.html
  */
 export function connectionOf (url: string): ClientConfig {
-  if (!/^postgres(ql)?:\/\//.test(url)) throw new Error('it begins with postgres://')
+  if (!/^postgres(ql)?:\/\//.test(url)) throw new Error('it must begin with postgres://')
   const [address = '', query = ''] = url.split(/\?(.*)/s)
   const parameters = new URLSearchParams(query)
   prepare(parameters)
@@ -28,20 +28,20 @@ export function connectionOf (url: string): ClientConfig {
   }
   config.database ??= parameters.get('dbname') ?? ''
   if (config.database === '') throw new Error('the name of the database is missing')
-  if (config.host?.includes(',')) throw new Error('one host only')
-  // Otherwise pg would look at PGSSLMODE.
+  if (config.host?.includes(',')) throw new Error('only one host is supported')
+  // If undefined, pg would use PGSSLMODE.
   if (config.ssl === undefined || config.host?.startsWith('/')) config.ssl = false
   checkCertificates(config.ssl)
   return config
 }
 
-/** Puts what libpq takes and the parser does not into words that it takes. */
+/** Translates libpq parameters that the parser does not know. @throws Error for an unsupported combination */
 function prepare (parameters: URLSearchParams): void {
-  // libpq takes it for the sake of JDBC.
+  // libpq accepts ssl=true for compatibility with JDBC.
   if (parameters.get('ssl') === 'true' && !parameters.has('sslmode')) parameters.set('sslmode', 'require')
   for (const unknown of ['ssl', 'uselibpqcompat']) parameters.delete(unknown)
   const mode = parameters.get('sslmode')
-  if (mode !== null && !sslModes.includes(mode)) throw new Error(`sslmode is one of ${sslModes.join(', ')}`)
+  if (mode !== null && !sslModes.includes(mode)) throw new Error(`sslmode must be one of ${sslModes.join(', ')}`)
   if (parameters.get('sslrootcert') === 'system') {
     if (mode !== 'verify-full') throw new Error('sslrootcert=system needs sslmode=verify-full')
     parameters.delete('sslrootcert')
@@ -57,11 +57,11 @@ function checkCertificates (ssl: ClientConfig['ssl']): void {
     try {
       createSecureContext(options)
     } catch (error) {
-      throw new Error(`${name} cannot be used: ${(error as { code?: string }).code ?? 'no PEM'}`)
+      throw new Error(`${name} cannot be used: ${(error as { code?: string }).code ?? 'it is not PEM'}`)
     }
   }
 }
 
 function reasonOf ({ syscall, code }: NodeJS.ErrnoException): string {
-  return syscall === 'open' || syscall === 'read' ? `a file of sslrootcert, sslcert or sslkey cannot be read: ${code}` : 'it is no URL'
+  return syscall === 'open' || syscall === 'read' ? `a file of sslrootcert, sslcert or sslkey cannot be read: ${code}` : 'it is not a URL'
 }

@@ -11,15 +11,15 @@ import { isOverload, ServicePool } from './pool.js'
 import type { Db } from './transaction.js'
 
 export interface Database {
-  /** For the service's own work: handlers of messages, the relay, the probe. Requests, however many, take nothing from it. */
+  /** Pool for the service's own work: message handlers, the relay, the probe. Requests never use its connections. */
   pool: pg.Pool & Pick<ServicePool, 'transaction'>
-  /** For requests. */
+  /** Pool for requests. */
   requestPool: pg.Pool & Pick<ServicePool, 'transaction'>
-  /** Resolves when the migrations are applied; waits for ever while the database is away. */
+  /** Resolves when the migrations are applied. It has no time limit: it waits as long as the database is unreachable. */
   migrated: Promise<void>
-  /** What was last seen of the database, at most 4 s ago. Not up before the migrations are applied. */
+  /** Result of the last probe, at most 4 s old. False until the migrations are applied. */
   isUp: boolean
-  /** For readiness: `up`, `away`, or what keeps the migrations from being applied. */
+  /** For readiness: `up`, `away`, or the reason why the migrations are not applied. */
   state: string
 }
 
@@ -27,8 +27,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     database: Database
     /**
-     * Runs `task` in a transaction, on a connection for requests: committed when it resolves, rolled back when it rejects. The
-     * connection is given back before this resolves or rejects. Each statement has its time limit of 1 s.
+     * Runs `task` in a transaction on a connection of `requestPool`: commits when it resolves, rolls back when it rejects. The
+     * connection is released before this resolves or rejects. Each statement has a time limit of 1 s.
      */
     transaction: <Result>(task: (db: Db) => Promise<Result>) => Promise<Result>
   }
@@ -36,12 +36,12 @@ declare module 'fastify' {
 
 const probeEveryMs = 2000
 const probeTimeoutMs = 1900
-/** The longest pause between two attempts to migrate: a failed migration may have taken long, and will again. */
+/** The longest pause in ms after a failed migration, which may take long at each attempt. */
 const refusedCapMs = 30_000
 
 /**
- * Access to the service's own database. A start does not wait for it: migrations run in the background, and readiness
- * says how far they are. A database that does not answer fails each query within 2 s.
+ * Access to the service's own database. The start does not wait for it: migrations run in the background, and readiness
+ * reports their state. If the database does not answer, each query fails within 2 s.
  */
 export const database = fp(async (app: FastifyInstance, options: { url: string, service: string, migrations: string }) => {
   const connection = connectionOf(options.url)
@@ -60,7 +60,7 @@ export const database = fp(async (app: FastifyInstance, options: { url: string, 
   app.addHook('onClose', async () => {
     stop.abort()
     clearTimeout(probing)
-    // A server that is silent would keep the pool from ending; nothing is left to wait for by now.
+    // Time limit: an unresponsive server would keep pool.end() from resolving, and no work is left to wait for.
     await Promise.race([Promise.all([pool.end(), requestPool.end()]), delay(shutdown.poolsMs)])
   })
 
@@ -85,7 +85,7 @@ export const database = fp(async (app: FastifyInstance, options: { url: string, 
       } catch (err) {
         stop.signal.throwIfAborted()
         if (err instanceof MigrationError) {
-          status.recovered() // it answers
+          status.recovered() // the database answers
           if (err.message !== refusal) app.log.error({ err }, 'the database cannot be used as it is, trying again')
           state.state = refusal = err.message
         } else {
@@ -108,7 +108,7 @@ export const database = fp(async (app: FastifyInstance, options: { url: string, 
       status.recovered()
     } catch (err) {
       if (stop.signal.aborted) return
-      // All connections are at work, so it is not away.
+      // If all connections are in use, the database is reachable.
       if (!isOverload(err)) {
         state.isUp = false
         state.state = 'away'
@@ -118,22 +118,22 @@ export const database = fp(async (app: FastifyInstance, options: { url: string, 
     if (!stop.signal.aborted) probing = setTimeout(probe, probeEveryMs)
   }
 
-  /** A connection for the next request, which need not wait until one is made: on a busy machine that takes longer than it may. */
+  /** Keeps one connection open for the next request: on a busy machine a new one may take longer than a request waits. */
   async function keepWarm (): Promise<void> {
     if (requestPool.waitingCount === 0) await requestPool.query('select 1').catch(() => {})
   }
 }, { name: 'database' })
 
-/** Resolves when the database answers; rejects when it does not, however late this process is in hearing it. */
+/** Resolves if the database answers in time. A late event loop does not count as a late answer. */
 async function answers (pool: pg.Pool): Promise<void> {
   const end = new AbortController()
   const tooLate = async () => {
     await delay(probeTimeoutMs, end.signal)
-    // On a busy process the answer may be there, and its turn is after this timer's.
+    // In a busy process the answer may have arrived, but be handled after this timer.
     await new Promise(resolve => setImmediate(resolve))
     throw new Error(`no answer within ${probeTimeoutMs} ms`)
   }
-  // pg's types do not know this time limit, which is for the connection: it is given up.
+  // query_timeout, missing in pg's types, closes the connection of an unanswered query.
   const query = { text: 'select 1', query_timeout: 2 * probeTimeoutMs } as pg.QueryConfig
   try {
     await Promise.race([pool.query(query), tooLate()])

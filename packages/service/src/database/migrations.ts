@@ -3,39 +3,39 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** A folder of numbered SQL files, and whose they are: a service's name, or `@pair/service/<folder>` for the tables of this package. */
+/** A folder of numbered SQL files and its owner: a service's name, or `@pair/service/<folder>` for the tables of this package. */
 export interface Migrations { owner: string, files: Migration[] }
 
 export interface Migration {
   owner: string
   /** The file's name without `.sql`: `0001_users`. */
   name: string
-  /** SHA-256 of its text. */
+  /** SHA-256 of the file's text. */
   hash: string
   sql: string
-  /** Tables that it creates, as written. */
+  /** Names of the tables that it creates, as written in the SQL. */
   tables: string[]
-  /** The hash under which drizzle's list has it, in databases that earlier versions made: the line `-- drizzle: <hash>`. */
+  /** Its hash in drizzle's table, for databases created by earlier versions: from the line `-- drizzle: <hash>`. */
   drizzleHash?: string
 }
 
 /** A row of `schema_migrations`. */
 export interface Applied { owner: string, name: string, hash: string }
 
-/** Something that an operator or a developer has to put right. The message is one line, without a value of anybody's data. */
+/** A problem that an operator or a developer must fix. The message is one line and quotes no data. */
 export class MigrationError extends Error {}
 
 const packageOwner = '@pair/service/'
 
-/** Whether an owner of migrations is this package, and no service. */
+/** Whether an owner of migrations is this package rather than a service. */
 export const isOfPackage = (owner: string): boolean => owner.startsWith(packageOwner)
 
 const packageFolder = new URL('../../migrations/', import.meta.url)
 
 /**
- * Reads the tables of this package (outbox, inbox), then the service's own folder; a service may have none.
+ * Reads the migrations of this package (outbox, inbox), then those of the service, which may have none.
  *
- * @throws MigrationError where a folder cannot be read, or its files are not in one order
+ * @throws MigrationError if a folder cannot be read, or file names are invalid or share a number
  */
 export async function readMigrations (service: string, folder: string): Promise<Migrations[]> {
   try {
@@ -57,14 +57,14 @@ async function readFolder (owner: string, folder: string): Promise<Migrations> {
   })
   names.sort()
   names.forEach((name, index) => {
-    if (!/^\d{4}_\w+\.sql$/.test(name)) throw new MigrationError(`${name} is not the name of a migration: four digits, what it does, .sql, as in 0001_users.sql`)
+    if (!/^\d{4}_\w+\.sql$/.test(name)) throw new MigrationError(`${name} is not the name of a migration: four digits, "_", a description, ".sql", as in 0001_users.sql`)
     if (numberOf(name) === numberOf(names[index - 1] ?? '')) throw new MigrationError(`two migrations have the number ${numberOf(name)}: ${names[index - 1]} and ${name}`)
   })
   return { owner, files: await Promise.all(names.map(async name => await readMigration(owner, name, join(folder, name)))) }
 }
 
 async function readMigration (owner: string, file: string, path: string): Promise<Migration> {
-  const sql = (await readFile(path, 'utf8')).replaceAll('\r\n', '\n') // as checked out on Windows
+  const sql = (await readFile(path, 'utf8')).replaceAll('\r\n', '\n') // line ends of a checkout on Windows
   const drizzleHash = /^-- drizzle: ([0-9a-f]{64})\b/m.exec(sql)?.[1]
   const tables = [...sql.replace(/--.*/g, '').matchAll(/\bcreate table (?:if not exists )?("[^"]+"|[\w.]+)/gi)].map(([, name = '']) => name)
   return {
@@ -75,10 +75,10 @@ async function readMigration (owner: string, file: string, path: string): Promis
 const numberOf = (name: string) => name.slice(0, 4)
 
 /**
- * What is left to apply, in order. A database may be newer than this code (an old replica that starts again in the middle of
- * a rolling update): newer migrations that are not in a folder are fine, and so is an owner that is not known yet.
+ * Returns the pending migrations in order. The database may be newer than this code, if an old replica restarts during a
+ * rolling update: newer migrations that are missing in a folder are accepted, and so is an unknown owner in this package.
  *
- * @throws MigrationError where folder and database cannot be of the same history, so that applying the rest would be a guess
+ * @throws MigrationError if the histories of folder and database do not match
  */
 export function pendingMigrations (migrations: Migrations[], applied: Applied[]): Migration[] {
   const owners = new Set(migrations.map(({ owner }) => owner))
@@ -105,9 +105,9 @@ function pendingOf (files: Migration[], applied: Applied[]): Migration[] {
 }
 
 /**
- * What a database that earlier versions made with drizzle-kit's files has applied, by the hashes of drizzle's list.
+ * Returns the migrations that earlier versions applied with drizzle-kit, by the hashes in drizzle's table.
  *
- * @throws MigrationError where a row of the list is in no file here
+ * @throws MigrationError if a hash belongs to no file here
  */
 export function appliedByDrizzle (migrations: Migrations[], hashes: string[]): Migration[] {
   const files = migrations.flatMap(({ files }) => files)

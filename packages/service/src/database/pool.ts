@@ -5,28 +5,28 @@ import { TransactionClient, withoutName, type Db } from './transaction.js'
 
 type Connected = Parameters<pg.Pool['connect']>[0]
 
-/** All connections were in use for too long: there is more to do than can be done. */
+/** All connections were in use for the whole waiting time: the service is overloaded. */
 export class OverloadError extends Error {
   override readonly name = 'OverloadError'
 }
 
-/** Looks through wrappers. */
+/** Whether an error or one of its causes is an OverloadError. */
 export function isOverload (error: unknown): boolean {
   return causesOf(error).some(cause => cause instanceof OverloadError)
 }
 
 /**
- * A pool that knows when an error is the connection's: whatever goes wrong before a client is handed out (TLS, logging in,
- * a pooler in between), and what ends a connection later. No such error can be a message's fault, and no list of codes and
- * texts would be complete.
+ * A pool that marks errors of the connection as transient: every error before a client is acquired (TLS, login, a pooler), and
+ * every error that ends a connection later. None of them can be caused by a message, and no list of codes and texts would be
+ * complete.
  *
- * A pooler gives each transaction to another server connection, where a prepared statement is missing or another client's: so
- * a statement has its name only on a connection that is known to be the server's own, where the hot ones then need no new plan
- * each time. The time limit of statements is the connection's own where it has one, else each transaction's.
+ * Supports a pooler in transaction mode such as PgBouncer, which may send each transaction to another server connection, where
+ * a prepared statement is missing or belongs to another client. So statements are prepared only on direct connections, where
+ * they save planning. statement_timeout is set on the connection if possible, otherwise in each transaction.
  */
 export class ServicePool extends pg.Pool {
   #connections = 0
-  /** Undefined until the first connection has shown it. */
+  /** Whether a pooler stands in front of the server; undefined until the first connection. */
   #isPooled: boolean | undefined
 
   constructor (connection: pg.ClientConfig, max: number) {
@@ -48,7 +48,7 @@ export class ServicePool extends pg.Pool {
     }) as typeof this.query
     this.on('connect', client => {
       this.#connections += 1
-      // pg fails the queries of a connection that is lost with the very error that it emits before.
+      // pg first emits the error of a lost connection, then rejects its queries with the same error object.
       client.on('error', transient)
       client.once('end', () => { this.#connections -= 1 })
     })
@@ -62,8 +62,8 @@ export class ServicePool extends pg.Pool {
   }
 
   /**
-   * The caller waits for a shorter time than a new connection may take: on a busy process it would never be made, and each
-   * attempt would begin with nothing.
+   * The caller waits for less time than a new connection may take. The attempt to connect continues after the caller has given
+   * up: in a busy process each attempt would otherwise be aborted, and no connection would ever be made.
    */
   #connect (callback: Connected): void {
     let isLate = false
@@ -80,11 +80,11 @@ export class ServicePool extends pg.Pool {
         return this.#connect(callback)
       }
       if (!isLate) callback(transient(error), client, release)
-      else if (client) process.nextTick(release) // the next one takes it; not here, each would be a level deeper
+      else if (client) process.nextTick(release) // for the next waiting caller; deferred, because releasing here would recurse
     })
   }
 
-  /** A pooler may take the parameter and leave it out. */
+  /** Detects a pooler that accepts the startup parameter statement_timeout but ignores it. */
   async #findPooler (client: pg.ClientBase): Promise<void> {
     if (this.#isPooled !== undefined) return
     const { rows: [row] } = await client.query<{ isSet: boolean }>('select current_setting(\'statement_timeout\')::interval = $1 * interval \'1 ms\' as "isSet"', [statementTimeoutMs])
@@ -92,8 +92,8 @@ export class ServicePool extends pg.Pool {
   }
 
   /**
-   * Runs `task` in a transaction, which is committed when it resolves and rolled back when it rejects, or when one of its
-   * statements has failed. The connection is given back before this resolves or rejects.
+   * Runs `task` in a transaction: commits when it resolves; rolls back when it rejects or one of its statements has failed.
+   * The connection is released before this resolves or rejects.
    */
   async transaction<Result> (task: (db: Db) => Promise<Result>): Promise<Result> {
     const client = await this.connect()

@@ -1,26 +1,26 @@
 import pg, { type PoolClient, type QueryConfig, type QueryResult, type ResultBuilder } from 'pg'
 
-// What pg's types leave out.
+// Parts of pg that its types leave out.
 const { Result } = pg as unknown as { Result: new (rowMode: undefined, types: object) => ResultBuilder & Parts }
 interface Parts { parseRow: (fields: unknown[]) => unknown, addRow: (row: unknown) => void, addFields: (fields: unknown[]) => void, addCommandComplete: (message: object) => void }
 interface Wire extends Record<'parse' | 'bind' | 'describe' | 'execute' | 'close', (message: object) => void> {
   stream: { cork: () => void, uncork: () => void }
   sync: () => void
-  /** The text of each statement that is prepared on the connection, by its name: `client.query` looks there, too. */
+  /** The texts of the connection's prepared statements by name; `client.query` uses them too. */
   parsedStatements: Record<string, string>
 }
 
-/** Whether it can be sent with others: one command, no option that is answered in another way, values that say how they are written. */
+/** Whether a statement can be pipelined: a single command (it has a name or values), no pg options, only values with an unambiguous text form. */
 export function canBeJoined ({ name, text, values = [], ...options }: QueryConfig): boolean {
   return (name !== undefined || values.length > 0) && Object.keys(options).length === 0 &&
     values.every(value => value === null || Buffer.isBuffer(value) || ['string', 'number', 'boolean'].includes(typeof value))
 }
 
 /**
- * Runs several statements in one round trip: the server takes them in their order, and none behind one that fails.
+ * Runs several statements in one round trip (pipelining). The server runs them in order, and none after a failed one.
  *
- * @returns the result of each
- * @throws the error of the one that failed
+ * @returns the result of each statement
+ * @throws the error of the failed statement
  * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
  */
 export async function queryJoined (client: PoolClient, statements: QueryConfig[]): Promise<QueryResult[]> {
@@ -31,10 +31,10 @@ export async function queryJoined (client: PoolClient, statements: QueryConfig[]
   })
 }
 
-/** As pg calls them: it hands over what the server sends until it is ready for the next query. */
+/** A query object for `client.query`: pg calls `submit`, then the handlers with the server's messages until ReadyForQuery. */
 class JoinedStatements {
   callback: (error: unknown, results?: QueryResult[]) => void = () => {}
-  /** For those who watch pg: OpenTelemetry's instrumentation makes a span of a query by its text and callback. */
+  /** Read by OpenTelemetry's instrumentation of pg, which creates a span for a query with text and callback. */
   readonly text: string
   readonly #statements: QueryConfig[]
   readonly #results: Array<ResultBuilder & Parts>
@@ -52,7 +52,7 @@ class JoinedStatements {
     connection.stream.cork()
     for (const { name, text, values = [] } of this.#statements) {
       if (name === undefined || connection.parsedStatements[name] !== text) {
-        // It may be there: where it failed after it was parsed. To close what is not there is no error.
+        // The name may exist already, if the statement failed after it was parsed. Closing an unknown name is no error.
         if (name !== undefined) connection.close({ type: 'S', name })
         connection.parse({ name, text })
       }

@@ -3,7 +3,7 @@ import { isOfStatement, sqlState } from './faults.js'
 import { statementTimeoutMs } from '../limits.js'
 import { canBeJoined, queryJoined } from './statements.js'
 
-/** A connection inside a transaction. What is written with it is stored with the transaction, or not at all. */
+/** A connection inside a transaction: its writes are stored when the transaction commits, or not at all. */
 export interface Db {
   query<Row extends QueryResultRow = any> (statement: string | QueryConfig, values?: unknown[]): Promise<QueryResult<Row>>
 }
@@ -11,26 +11,26 @@ export interface Db {
 /** A pool that runs transactions, such as `ServicePool`. */
 export interface Transactions { transaction: <Result>(task: (db: Db) => Promise<Result>) => Promise<Result> }
 
-/** SQLSTATE of each statement that follows a failed one. */
+/** SQLSTATE of every statement after a failed one. */
 const abortedTransaction = '25P02'
 
 interface Deferred { statement: QueryConfig, onResult?: ((result: QueryResult) => void) | undefined }
 
 /**
- * The connection of one transaction, from its begin to its end, after which it takes no statement any more. The begin is sent
- * with the first statement, and what is deferred with the next one: on a busy process each answer waits for its turn.
+ * The connection of one transaction, which accepts no statement after the end of the transaction. BEGIN is sent together with
+ * the first statement, and deferred statements with the next one: this saves round trips, which are slow in a busy process.
  */
 export class TransactionClient implements Db {
   readonly #client: PoolClient
   readonly #isPooled: boolean
   readonly #afterCommit: Array<() => void> = []
   readonly #deferred: Deferred[] = []
-  /** The answer to the begin and what was sent with it. Without a begin the server would keep whatever came behind. */
+  /** Settles with the answer to BEGIN. Later statements wait for it: if BEGIN failed, the server would commit each of them separately. */
   #begun: Promise<unknown> | undefined
   #failure: unknown
   #hasEnded = false
 
-  /** @param isPooled a pooler may stand before the server: a prepared statement may be missing there, so that none has a name */
+  /** @param isPooled whether a pooler may stand in front of the server; statements are then sent without a name, so not prepared */
   constructor (client: PoolClient, { isPooled }: { isPooled: boolean }) {
     this.#client = client
     this.#isPooled = isPooled
@@ -40,7 +40,7 @@ export class TransactionClient implements Db {
     this.#checkOpen()
     try {
       const result = await this.#send({ ...typeof statement === 'string' ? { text: statement } : statement, ...values && { values } })
-      // To a savepoint: what was announced since then may be undone. What is left is found without being announced.
+      // A rollback to a savepoint may have undone rows announced by afterCommit. The outbox scan finds those that remain.
       if (result.command === 'ROLLBACK') this.#afterCommit.length = 0
       return result
     } catch (error) {
@@ -49,13 +49,13 @@ export class TransactionClient implements Db {
     }
   }
 
-  /** Sends a statement in front of the next one, or of the commit, which then throws its error. */
+  /** Sends a statement together with the next one or the commit, which then throws its error. */
   defer (statement: QueryConfig, onResult?: (result: QueryResult) => void): void {
     this.#checkOpen()
     this.#deferred.push({ statement, onResult })
   }
 
-  /** @throws the error of the statement that failed, where the caller went on without it: PostgreSQL then rolls back */
+  /** @throws the error of an earlier statement that the caller caught: PostgreSQL then rolls back instead of committing */
   async commit (): Promise<void> {
     const isEmpty = this.#begun === undefined && this.#deferred.length === 0
     const { command } = isEmpty ? { command: 'COMMIT' } : await this.query({ name: 'commit', text: 'commit' })
@@ -80,7 +80,7 @@ export class TransactionClient implements Db {
     return await this.#client.query(this.#isPooled ? withoutName(statement) : statement)
   }
 
-  /** The time limit of statements ends with the transaction, so that it is on no connection when a pooler gives it to another client. */
+  /** With a pooler, statement_timeout is set for the transaction only, so that it does not affect the pooler's other clients. */
   #begin (): Deferred[] {
     const begin = { statement: { name: 'begin', text: 'begin' } }
     return this.#isPooled ? [begin, { statement: { text: `set local statement_timeout = ${statementTimeoutMs}` } }] : [begin]
@@ -90,12 +90,12 @@ export class TransactionClient implements Db {
     if (this.#hasEnded) throw new Error('the transaction has ended: a statement was not awaited')
   }
 
-  /** For what may happen once the commit is acknowledged, and never after a rollback. */
+  /** Calls back once the commit is acknowledged; never after a rollback. */
   afterCommit (callback: () => void): void {
     this.#afterCommit.push(callback)
   }
 
-  /** @returns whether the connection is of no use any more */
+  /** @returns true if the connection is unusable and must be closed */
   async rollback (): Promise<boolean> {
     if (this.#hasEnded) return false
     this.#hasEnded = true
@@ -105,14 +105,14 @@ export class TransactionClient implements Db {
   }
 }
 
-/** Sends a statement in front of the next one of `db` or of its commit, where that is a transaction of ours, else at once. */
+/** Sends a statement together with the next one of `db` or its commit. If `db` is not a TransactionClient, sends it immediately. */
 export async function defer (db: Db, statement: QueryConfig, onResult?: (result: QueryResult) => void): Promise<void> {
   if (db instanceof TransactionClient) return db.defer(statement, onResult)
   const result = await db.query(statement)
   onResult?.(result)
 }
 
-/** Calls back after the commit of `db`, where that is a transaction of ours; the commit of another client is not seen. */
+/** Calls back after the commit of `db` if it is a TransactionClient; the commit of another client cannot be observed. */
 export function afterCommit (db: Db, callback: () => void): void {
   if (db instanceof TransactionClient) db.afterCommit(callback)
 }

@@ -4,12 +4,12 @@ import { answerWithProblems } from './error-answers.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Where the pages of operators and developers are served (/metrics, /docs): the app itself, or a server of its own on ADMIN_PORT. */
+    /** Serves the pages for operators and developers (/metrics, /docs): the app itself, or a second server on ADMIN_PORT. */
     admin: FastifyInstance
   }
 }
 
-/** Keeps metrics and docs off the port that the world may see, where ADMIN_PORT says so. Register it before what has such pages. */
+/** Moves metrics and docs from the public port to ADMIN_PORT, if that is set. Register it before the plugins with such pages. */
 export const admin = fp(async (app: FastifyInstance, { port }: { port: number | undefined }) => {
   if (port === undefined) {
     app.decorate('admin', app)

@@ -13,16 +13,16 @@ import { answerRefusals, BrokenRequests } from './refused.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** As they were read at the start, the service's own included. */
+    /** All settings as read at the start, including those of the service's own. */
     settings: Settings
-    /** A topic's or group's name as the broker knows it, with KAFKA_PREFIX. */
+    /** Name of a topic or group on the broker, with KAFKA_PREFIX. */
     kafkaName (name: string): string
-    /** After SIGTERM, while it still serves until balancers have noticed. */
+    /** True from SIGTERM on. The service answers requests for SHUTDOWN_DELAY_MS more, until balancers have noticed. */
     isLeaving: boolean
     brokenRequests: BrokenRequests
   }
   interface FastifyRequest {
-    /** What the events that this request leads to carry on: see `requestTrace`. */
+    /** Trace context for the events that this request causes: see `requestTrace`. */
     readonly traceparent: string
   }
 }
@@ -30,7 +30,7 @@ declare module 'fastify' {
 /**
  * A Fastify instance with the limits, logging and error answers (problem details) of every service.
  *
- * @param logStream where the log goes instead of stdout
+ * @param logStream destination of the log; default: stdout
  */
 export function createApp (name: string, settings: Pick<Settings, 'LOG_LEVEL'> & Partial<Settings>, logStream?: NodeJS.WritableStream) {
   const broken = new BrokenRequests()
@@ -38,13 +38,13 @@ export function createApp (name: string, settings: Pick<Settings, 'LOG_LEVEL'> &
     logger: loggerOptions(name, settings.LOG_LEVEL, logStream) ?? false,
     logController: new RequestLog(),
     bodyLimit: 16 * 1024,
-    requestTimeout: 10_000, // headers and body must have arrived by then, else 408
+    requestTimeout: 10_000, // ms for headers and body to arrive, else 408
     keepAliveTimeout: settings.KEEP_ALIVE_TIMEOUT_MS ?? 72_000,
-    // A request without a host is answered in refused.ts.
+    // refused.ts answers a request without a host.
     http: { requireHostHeader: false, headersTimeout: 10_000, connectionsCheckingInterval: 500 },
-    // Input is validated as it was sent: "1" is no number, and an unknown member is an error.
+    // Input is validated without conversion: "1" is not a number, and an unknown member is an error.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: true } },
-    return503OnClosing: false, // its answer is no problem: see closing.ts
+    return503OnClosing: false, // Fastify's answer is not a problem document; closing.ts sends one
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     childLoggerFactory: (logger, bindings, options, request) =>

@@ -1,15 +1,17 @@
 import type { TopicDeclaration } from '@pair/kafka'
-import { deadLetterTopic, eventSchema, replySchemas, replyTopic, type Event, type RequestTopic, type Topic } from '@pair/events'
+import { deadLetterReasons, deadLetterTopic, eventSchema, replySchemas, replyTopic, type Event, type RequestTopic, type Topic } from '@pair/events'
 import { Type, type TSchema } from 'typebox'
 import { deadLetterDeclaration } from '../messages/dead-letters.js'
 
 export interface AsyncApiOptions {
-  /** Of the service. */
+  /** Title of the service. */
   title: string
+  /** Consumer group of the service, as the broker knows it. */
+  group: string
   sends?: Topic[]
-  /** What of these cannot be processed is sent to their dead-letter topics. */
+  /** A message of these that cannot be processed is sent to the topic's dead-letter topic. */
   receives?: Topic[]
-  /** The broker's name of a topic, where it is another one. */
+  /** Name of a topic on the broker, with KAFKA_PREFIX. */
   addressOf?: (name: string) => string
 }
 
@@ -17,53 +19,65 @@ export interface EventMessage { name: string, contentType: string, correlationId
 
 export type AsyncApi = ReturnType<typeof asyncApi>
 
-/** What a dead letter has beside the headers of the message. */
+/** Headers that a dead letter has in addition to those of the message. */
 const deadLetterHeaders = Type.Object({
-  'dlq.reason': Type.String({ enum: ['not-decodable', 'not-valid', 'refused', 'failed', 'crashed'] }),
-  'dlq.error': Type.String({ description: 'what happened; quotes nothing of the message' }),
-  'dlq.attempts': Type.String({ description: 'how often it was handled' }),
-  'dlq.group': Type.String({ description: 'the consumer group that failed' }),
-  'dlq.topic': Type.String({ description: 'where it was' }),
-  'dlq.partition': Type.String(),
-  'dlq.offset': Type.String(),
-  'dlq.timestamp': Type.String({ description: 'of the message, in ms since 1970' }),
-  'dlq.first.timestamp': Type.Optional(Type.String({ description: 'of a replay: of the message that it repeats, in ms since 1970' })),
-  'dlq.cut': Type.Optional(Type.String({ enum: ['headers', 'value'], description: 'left out, because the broker refused the letter for its size' })),
-  'dlq.headers.dropped': Type.Optional(Type.String({ description: 'how many headers of the message are not here, because they are not text' }))
+  'dlq.reason': Type.String({ enum: [...deadLetterReasons], description: 'Kind of the failure.' }),
+  'dlq.error': Type.String({ description: 'Text of the error. It quotes nothing of the message.' }),
+  'dlq.attempts': Type.String({ description: 'Number of times the handler was called.' }),
+  'dlq.group': Type.String({ description: 'Consumer group that could not process the message.' }),
+  'dlq.topic': Type.String({ description: 'Topic of the message.' }),
+  'dlq.partition': Type.String({ description: 'Partition of the message.' }),
+  'dlq.offset': Type.String({ description: 'Offset of the message.' }),
+  'dlq.timestamp': Type.String({ description: 'Timestamp of the message, in ms since 1970.' }),
+  'dlq.first.timestamp': Type.Optional(Type.String({ description: 'After a replay: timestamp of the original message, in ms since 1970.' })),
+  'dlq.cut': Type.Optional(Type.String({ enum: ['headers', 'value'], description: 'Set if the broker refused the dead letter for its size: the part that was left out.' })),
+  'dlq.headers.dropped': Type.Optional(Type.String({ description: 'Number of headers of the message that were left out because they are not text.' }))
 })
 
 /**
- * The AsyncAPI document of a service: what it sends and receives, from the schemas that check it. A topic of requests names
- * its replies, whether the service asks or answers.
+ * The AsyncAPI document of a service: the events it sends and receives, from the schemas that check them. A topic of requests
+ * names its reply topic, both where the service asks and where it answers.
  *
  * @see https://www.asyncapi.com/docs/reference/specification/v3.1.0
  */
-export function asyncApi ({ title, sends = [], receives = [], addressOf = name => name }: AsyncApiOptions) {
+export function asyncApi ({ title, group, sends = [], receives = [], addressOf = name => name }: AsyncApiOptions) {
   const events = [...sends, ...receives]
-  const operation = (action: 'send' | 'receive', topic: string, reply?: { channel: Reference }) =>
-    [`${action}_${topic}`, { action, title: `${action} ${addressOf(topic)}`, channel: channelOf(topic), reply }] as const
-  const event = (action: 'send' | 'receive') => (topic: Topic) =>
-    operation(action, topic.name, isRequest(topic) ? { channel: channelOf(replyTopic(topic).name) } : undefined)
   return {
     asyncapi: '3.1.0',
-    info: { title, version: '1.0.0', description: 'Its events, from the schemas that check them.' },
+    info: { title, version: '1.0.0', description: 'The events that this service sends and receives.' },
     channels: Object.fromEntries([
       ...events.map(eventChannel),
       ...events.filter(isRequest).map(replyChannel),
       ...receives.map(deadLetterChannel)
     ].map(channel => [channel.address, { ...channel, address: addressOf(channel.address) }])),
-    operations: Object.fromEntries([
-      ...sends.map(event('send')),
-      ...receives.map(event('receive')),
-      ...receives.map(topic => operation('send', deadLetterTopic(topic.name)))
-    ])
+    operations: Object.fromEntries([...sends.map(sent), ...receives.map(received), ...receives.map(deadLettered)])
+  }
+
+  function sent (topic: Topic) {
+    return operation('send', topic, isRequest(topic)
+      ? 'Requests of this service. Each instance reads all partitions of the reply topic, in no consumer group.'
+      : 'Published by this service.')
+  }
+
+  function received (topic: Topic) {
+    const bindings = { kafka: { groupId: { type: 'string', enum: [group] }, bindingVersion: '0.5.0' } }
+    return operation('receive', topic, `Read by the consumer group ${group}.`, bindings)
+  }
+
+  function deadLettered ({ name }: Topic) {
+    return operation('send', { name: deadLetterTopic(name) }, `Messages that the consumer group ${group} could not process.`)
+  }
+
+  function operation (action: 'send' | 'receive', topic: Topic | { name: string }, description: string, bindings?: object) {
+    const reply = isRequest(topic) ? { channel: channelOf(replyTopic(topic).name) } : undefined
+    return [`${action}_${topic.name}`, { action, title: `${action} ${addressOf(topic.name)}`, description, channel: channelOf(topic.name), reply, bindings }] as const
   }
 }
 
 interface Reference { $ref: string }
 const channelOf = (topic: string): Reference => ({ $ref: `#/channels/${topic}` })
 
-const isRequest = (topic: Topic): topic is RequestTopic => topic.reply !== undefined
+const isRequest = (topic: Topic | { name: string }): topic is RequestTopic => 'reply' in topic && topic.reply !== undefined
 
 const contentType = 'application/cloudevents+json'
 const correlationId = { location: '$message.payload#/correlationid' }
@@ -85,7 +99,7 @@ function replyChannel (topic: RequestTopic) {
 
 function deadLetterChannel (topic: Topic) {
   const declaration = deadLetterDeclaration(topic)
-  return channel(declaration, `What of ${topic.name} cannot be processed: key, value and headers as they were, and why.`, {
+  return channel(declaration, `Messages of ${topic.name} that could not be processed: key, value and headers unchanged, and the reason as further headers.`, {
     name: declaration.name,
     contentType: 'application/octet-stream',
     headers: deadLetterHeaders

@@ -1,30 +1,19 @@
 import type { AsyncApi, EventMessage } from './asyncapi.js'
+import { escapeHtml as text, htmlPage } from './html.js'
 
-interface Schema { type?: string, description?: string, required?: string[], properties?: Record<string, Schema> }
+interface Schema { description?: string, required?: string[], properties?: Record<string, Schema>, items?: Schema }
 
 /** An AsyncAPI document as a page. Without scripts: published renderers, with what they install, weigh more than both services. */
 export function eventsPage (document: AsyncApi): string {
   const { title, description } = document.info
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>${text(title)}: events</title>
-<link rel="icon" href="data:,">
-<style>
-  body { font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-  table { border-collapse: collapse } td, th { text-align: left; vertical-align: top; padding: .2rem 1rem .2rem 0; border-bottom: 1px solid #ddd }
-  pre { overflow: auto; padding: 1rem; background: #f6f6f6 }
-</style>
-<h1>${text(title)}</h1>
-<p>${text(description)} As <a href="/docs/events.json">AsyncAPI ${document.asyncapi}</a>; its calls are at <a href="/docs">/docs</a>.</p>
-${Object.entries(document.operations).map(operation).join('\n')}
-</html>
-`
-  function operation ([id, { title, channel, reply }]: [string, AsyncApi['operations'][string]]): string {
-    const heading = `<h2 id="${text(id)}">${text(title)}</h2>\n${section(channelAt(channel))}`
+  return htmlPage(`${title}: events`, `<h1>${text(title)}</h1>
+<p>${text(description)} See also the <a href="/docs">HTTP API</a> and this page as <a href="/docs/events.json">AsyncAPI ${document.asyncapi}</a>.</p>
+${Object.entries(document.operations).map(operation).join('\n') || '<p>The service neither sends nor receives events.</p>'}`)
+
+  function operation ([id, { title, description, channel, reply }]: [string, AsyncApi['operations'][string]]): string {
+    const section = `<h2 id="${text(id)}">${text(title)}</h2>\n<p>${text(description)}</p>\n${topic(channelAt(channel))}`
     const replies = reply && channelAt(reply.channel)
-    return replies === undefined ? heading : `${heading}\n<h3>answered on ${text(replies.address)}</h3>\n${section(replies)}`
+    return replies === undefined ? section : `${section}\n<h3>answered on ${text(replies.address)}</h3>\n${topic(replies)}`
   }
 
   function channelAt ({ $ref }: { $ref: string }) {
@@ -32,38 +21,53 @@ ${Object.entries(document.operations).map(operation).join('\n')}
   }
 }
 
-function section (channel: AsyncApi['channels'][string] | undefined): string {
+function topic (channel: AsyncApi['channels'][string] | undefined): string {
   if (channel === undefined) return ''
   const { partitions, topicConfiguration } = channel.bindings.kafka
+  const { 'retention.ms': retentionMs, 'max.message.bytes': largest, ...rest } = topicConfiguration
+  const settings = [
+    `${partitions} partitions`,
+    ...Number.isNaN(retentionMs) ? [] : [retentionMs < 0 ? 'kept without a limit of time' : `kept for ${duration(retentionMs)}`],
+    ...Number.isNaN(largest) ? [] : [`at most ${largest.toLocaleString('en')} bytes a message`],
+    ...Object.entries(rest).map(([name, value]) => `${name}=${value}`)
+  ]
   return `<p>${text(channel.description)}</p>
-<p>${partitions} partitions, ${rules(topicConfiguration)}</p>
+<p><small>${text(settings.join(', '))}</small></p>
 ${Object.values(channel.messages).map(message).join('\n')}`
 }
 
-function message ({ contentType, headers, payload, examples = [] }: EventMessage): string {
+function message ({ name, contentType, headers, payload, examples = [] }: EventMessage): string {
   return [
-    `<p>${text(contentType)}</p>`,
-    ...headers === undefined ? [] : [members('header', headers)],
-    ...payload === undefined ? [] : [members('member', payload)],
-    ...examples.map(({ payload }) => `<pre>${text(JSON.stringify(payload, null, 2))}</pre>`)
+    `<p><code>${text(name)}</code> as ${text(contentType)}</p>`,
+    ...headers === undefined ? [] : ['<p>Headers:</p>', members(headers)],
+    ...payload === undefined ? [] : [members(payload)],
+    ...examples.map(({ payload }) => `<p>Example:</p>\n<pre tabindex="0">${text(JSON.stringify(payload, null, 2))}</pre>`)
   ].join('\n')
 }
 
-function members (kind: string, schema: Schema): string {
-  return `<table><tr><th>${kind}<th>required<th>rules</tr>\n${rows('', schema).join('\n')}\n</table>`
+function members (schema: Schema): string {
+  return `<dl>\n${rows('', schema).join('\n')}\n</dl>`
 }
 
-function rows (path: string, { properties = {}, required = [] }: Schema): string[] {
-  return Object.entries(properties).flatMap(([name, { properties, required: inner, ...own }]) => [
-    `<tr><td><code>${text(path + name)}</code><td>${required.includes(name) ? 'yes' : ''}<td>${rules(own)}</tr>`,
-    ...rows(`${path}${name}.`, { properties: properties ?? {}, required: inner ?? [] })
-  ])
+function rows (path: string, { properties = {}, required = [], items }: Schema): string[] {
+  if (items !== undefined) return rows(`${path.replace(/\.$/, '')}[].`, items)
+  return Object.entries(properties).flatMap(([name, member]) => {
+    const { description = '', required: _, properties: __, items: ___, ...rules } = member
+    return [
+      `<dt><code>${text(path + name)}</code>${required.includes(name) ? '' : ' <small>optional</small>'}<dd>${text(description)} <small>${text(terms(rules))}</small>`,
+      ...rows(`${path}${name}.`, member)
+    ]
+  })
 }
 
-function rules (rules: object): string {
-  return text(Object.entries(rules).map(([name, rule]) => `${name}: ${String(rule)}`).join(', '))
+function terms (rules: object): string {
+  return Object.entries(rules).map(([name, rule]) => `${name}: ${typeof rule === 'object' ? JSON.stringify(rule) : String(rule)}`).join(', ')
 }
 
-function text (text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
+const units = [['day', 86_400_000], ['hour', 3_600_000], ['minute', 60_000], ['second', 1000]] as const
+
+function duration (ms: number): string {
+  const [unit, length] = units.find(([, length]) => ms > 0 && ms % length === 0) ?? ['ms', 1]
+  const count = ms / length
+  return unit === 'ms' ? `${count} ms` : `${count} ${unit}${count === 1 ? '' : 's'}`
 }

@@ -1,28 +1,35 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { escapeHtml, htmlHeaders, htmlPage } from './html.js'
 
-const links = [
-  ['/docs', 'its calls (OpenAPI)'], ['/docs/events', 'its events (AsyncAPI)'], ['/metrics', 'metrics for Prometheus'],
-  ['/health/live', 'whether the process answers'], ['/health/ready', 'whether requests may be sent here'], ['/health/consuming', 'whether its topics are worked on']
-] as const
+const pages = [
+  { url: '/docs', about: 'the HTTP API (OpenAPI)' },
+  { url: '/docs/events', about: 'the events (AsyncAPI)' },
+  { url: '/metrics', about: 'metrics for Prometheus' },
+  { url: '/health/live', about: 'does the process answer?' },
+  { url: '/health/ready', about: 'may requests be sent here?' },
+  { url: '/health/consuming', about: 'are the topics being read?' }
+]
 
-/** GET /: a page that leads to what else a service answers; only to those pages that are served at the same port. */
+/**
+ * GET / links to the other pages of a service: as HTML for a browser, as JSON for programs. With ADMIN_PORT each of the two
+ * ports lists its own pages. A service that answers GET / itself keeps its answer, so register this after its routes.
+ */
 export const indexPage = fp(async (app: FastifyInstance, { title }: { title: string }) => {
-  app.get('/', { logLevel: 'warn', schema: { hide: true } }, async (_request, reply) => {
-    const served = links.filter(([url]) => app.hasRoute({ method: 'GET', url }))
-    reply.type('text/html; charset=utf-8').header('x-content-type-options', 'nosniff').header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
-    return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
-<title>${title}</title>
-<style>body { font: 16px/1.5 sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }</style>
-<h1>${title}</h1>
-<ul>
-${served.map(([url, what]) => `<li><a href="${url}">${url}</a>: ${what}`).join('\n')}
-</ul>
-</html>
-`
+  for (const server of new Set([app, app.admin])) {
+    if (!['/', '/*', '*'].some(url => server.hasRoute({ method: 'GET', url }))) addIndex(server, title)
+  }
+}, { name: 'index-page', dependencies: ['admin'] })
+
+function addIndex (server: FastifyInstance, title: string): void {
+  server.get('/', { logLevel: 'warn', schema: { hide: true } }, async (request, reply) => {
+    const served = pages.filter(({ url }) => server.hasRoute({ method: 'GET', url }))
+    reply.header('vary', 'accept')
+    if (request.headers.accept?.includes('text/html') !== true) return { title, pages: served }
+    reply.headers(htmlHeaders)
+    return htmlPage(title, `<h1>${escapeHtml(title)}</h1>
+<dl>
+${served.map(({ url, about }) => `<dt><a href="${url}">${url}</a><dd>${about}`).join('\n')}
+</dl>`)
   })
-}, { name: 'index-page' })
+}

@@ -2,35 +2,34 @@ import underPressure from '@fastify/under-pressure'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { OverloadError } from '../database/pool.js'
-import { overloaded, problemType } from './problem.js'
+import { overloaded, problemType, retryAfterS } from './problem.js'
 
-/** Mean delay of the event loop over a second. A service that is merely busy stays far below; above, few answers would be in time. */
+/** Limit for the mean event loop delay over one second. A busy service stays far below it; above it, few answers would be in time. */
 const maxEventLoopDelayMs = 1000
-/** How long the event loop is looked at for one value. */
-const sampleInterval = 1000
-const retryAfterS = 1
+/** Length of one sample of the event loop delay. */
+const sampleIntervalMs = 1000
 const quietMs = 10_000
 
 /**
- * Answers requests with 503 while the process is too busy for them. Health and metrics are answered all the same. Its own start
- * keeps it busy, too, and is no overload: what was seen of it says nothing from the second sample on.
+ * Answers requests with 503 while the event loop is overloaded. Health and metrics are still answered. The start of the service
+ * delays the event loop too, so the first two samples are ignored.
  */
 export const overload = fp(async (app: FastifyInstance) => {
   let isStarting = true
   app.addHook('onReady', async () => {
-    setTimeout(() => setTimeout(() => { isStarting = false }, sampleInterval).unref(), sampleInterval).unref()
+    setTimeout(() => setTimeout(() => { isStarting = false }, sampleIntervalMs).unref(), sampleIntervalMs).unref()
   })
   await app.register(underPressure, {
     maxEventLoopDelay: maxEventLoopDelayMs,
-    sampleInterval,
-    // Without an answer here a request is handled as ever.
+    sampleInterval: sampleIntervalMs,
+    // A request that gets no answer here is handled as usual.
     pressureHandler (request, reply) {
       if (!isStarting && !/^\/(health\/|metrics$)/.test(request.url)) reply.send(new OverloadError('the event loop is late'))
     }
   })
 }, { name: 'overload' })
 
-/** @returns what answers a request that there is no time for: 503 with `Retry-After`. Logged at most once in 10 s, with their number. */
+/** @returns a function that answers a request with 503 and `Retry-After`. It logs the number of such requests, at most once in 10 s. */
 export function overloadAnswers (log: FastifyBaseLogger): (reply: FastifyReply) => void {
   let refused = 0
   let loggedAt = -Infinity

@@ -6,14 +6,14 @@ import { problem, problemType } from './problem.js'
 
 const quietMs = 10_000
 
-/** What Node would answer by itself, without a body, and unseen by log and metrics. @returns the status, if it is not to be handled */
+/** Requests that Node would refuse without a body, a log line or a metric. @returns the status of the refusal, undefined for other requests */
 function refusal ({ httpVersion, headers }: IncomingMessage): 400 | 417 | undefined {
   if (headers.host === undefined && httpVersion !== '1.0') return 400
   if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') return 417
   return undefined
 }
 
-/** Has such requests come this far; the server must not require a Host header. */
+/** Answers such requests with a problem document. The server must be created with `requireHostHeader: false`. */
 export function answerRefusals (app: FastifyInstance): void {
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   app.addHook('onRequest', (request, reply, done) => {
@@ -24,7 +24,7 @@ export function answerRefusals (app: FastifyInstance): void {
   })
 }
 
-/** What never became a request: not HTTP, too slow, too many headers. Counted, and logged without anything that was sent. */
+/** Input that is not a request: not HTTP, too slow, headers too large. It is counted, and logged without its content. */
 export class BrokenRequests {
   readonly byStatus: Record<number, number> = { 400: 0, 408: 0, 431: 0 }
   log: FastifyBaseLogger | undefined

@@ -4,20 +4,20 @@ import type { Pool } from 'pg'
 import { knownForMs, type Topic } from '@pair/events'
 
 const cleanEveryMs = 60 * 60 * 1000
-const rowsAtOnce = 1000
+const batchRows = 1000
 
 const cleanSql = `
   delete from inbox where ctid = any(array(
     select ctid from inbox where seen_at < now() - $1 * interval '1 millisecond' limit $2 for update skip locked
   ))`
 
-/** Removes the marks of events that can come no more, from none of the topics and in no replay: none where a topic keeps its events for ever. */
+/** Removes, each hour, the inbox entries of events that neither a topic nor a replay can bring again. If a topic has unlimited retention, nothing is removed. */
 export const inboxCleanup = fp(async (app: FastifyInstance, { topics }: { topics: Topic[] }) => {
   const keepMs = Math.max(...topics.map(knownForMs))
   if (keepMs === Infinity) return
   let isStopped = false
   const clean = () => {
-    removeOldMarks(app.database.pool, keepMs, () => isStopped).catch(err => app.log.debug({ err }, 'inbox not cleaned this time'))
+    removeOldEntries(app.database.pool, keepMs, () => isStopped).catch(err => app.log.debug({ err }, 'inbox not cleaned this time'))
   }
   app.database.migrated.then(clean, () => {})
   const timer = setInterval(clean, cleanEveryMs)
@@ -28,13 +28,13 @@ export const inboxCleanup = fp(async (app: FastifyInstance, { topics }: { topics
   })
 }, { name: 'inbox', dependencies: ['database'] })
 
-/** Works in small groups, so that it holds up nobody. @returns how many marks were removed */
-export async function removeOldMarks (pool: Pool, keepMs: number, isStopped: () => boolean = () => false): Promise<number> {
+/** Deletes in batches of 1000 rows, so that no lock is held for long. @returns the number of deleted entries */
+export async function removeOldEntries (pool: Pool, keepMs: number, isStopped: () => boolean = () => false): Promise<number> {
   let removed = 0
-  for (let group = rowsAtOnce; group === rowsAtOnce && !isStopped();) {
-    const { rowCount } = await pool.query(cleanSql, [keepMs, rowsAtOnce])
-    group = rowCount ?? 0
-    removed += group
+  for (let deleted = batchRows; deleted === batchRows && !isStopped();) {
+    const { rowCount } = await pool.query(cleanSql, [keepMs, batchRows])
+    deleted = rowCount ?? 0
+    removed += deleted
   }
   return removed
 }

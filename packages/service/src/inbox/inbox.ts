@@ -2,20 +2,20 @@ import type { Event } from '@pair/events'
 import type { Db, Transactions } from '../database/transaction.js'
 import { fingerprint, isOther } from './fingerprint.js'
 
-/** What a handler says that it did with an event; nothing means `processed`. */
+/** The outcome that a handler returns; undefined means `processed`. */
 export type HandlerOutcome = 'processed' | 'ignored'
 
-/** What became of an event that was not dead-lettered. A `duplicate` was processed before and had no effect again. */
+/** The outcome of an event that was not dead-lettered. A `duplicate` was processed before and is not handled again. */
 export type Outcome = HandlerOutcome | 'duplicate'
 
 export interface Handled {
   outcome: Outcome
-  /** Of a duplicate: it says something else than the event with its `source` and `id` that was processed before. */
+  /** For a duplicate: its content differs from the processed event with the same `source` and `id`. */
   isOther?: boolean
 }
 
-// In the order of the keys, so that replicas do not wait for each other's. Of two that are the same, the first is new.
-// An entry that another transaction is writing is waited for, within the time limit of a statement.
+// Rows are inserted in key order, so that replicas cannot deadlock. Of two equal events in one batch, the first is new. If another
+// transaction is inserting the same entry, the statement waits for it, up to the statement timeout.
 const enterSql = `
   with event as (
     select distinct on (source, id) * from json_to_recordset($1) as event (number int, source text, id text, fingerprint text)
@@ -29,7 +29,7 @@ const knownSql = `
   select number, inbox.fingerprint
   from json_to_recordset($1) as event (number int, source text, id text) join inbox using (source, id)`
 
-/** The idempotent consumer: an event's entry and its effect are one transaction, so that neither is there without the other. */
+/** The idempotent consumer: an event's inbox entry and its effect are one transaction, so neither is stored without the other. */
 export class Inbox {
   readonly #pool: Transactions
 
@@ -38,10 +38,10 @@ export class Inbox {
   }
 
   /**
-   * Runs `task` for those of the items whose events have no entry yet, in the transaction that enters them.
+   * Inserts the inbox entries of the items, and runs `task` in the same transaction for those that had no entry before.
    *
-   * @param task says what it did with each; what it throws rolls everything back
-   * @returns what became of each item
+   * @param task returns the outcome of each new item; an error rolls back the transaction
+   * @returns the outcome of each item
    */
   async process<Item extends { event: Event }> (items: Item[], task: (fresh: Item[], db: Db) => Promise<HandlerOutcome[]>): Promise<Handled[]> {
     const events = items.map(({ event: { type, source, id, data } }, number) => ({ number, source, id, fingerprint: fingerprint({ type, data }) }))
@@ -58,7 +58,7 @@ export class Inbox {
   }
 }
 
-/** Read after the entries were made: of two events of this very call, the first one's is there. */
+/** Reads stored fingerprints after the insert, so that the second of two equal events in one call finds the first one's. */
 async function fingerprintsOf (db: Db, events: object[]): Promise<Map<number, string | null>> {
   const { rows } = await db.query<{ number: number, fingerprint: string | null }>({ name: 'inbox-known', text: knownSql, values: [JSON.stringify(events)] })
   return new Map(rows.map(({ number, fingerprint }) => [number, fingerprint]))

@@ -1,26 +1,26 @@
 import type { ClientState } from '@pair/kafka'
 
-/** What the client has told of itself, kept for readiness. */
+/** The state of a Kafka client, kept for readiness. */
 export interface BrokerState {
-  /** Not before a broker was seen. */
+  /** Whether a broker is connected. */
   isBack: boolean
   /** Member of the consumer group, with or without partitions. */
   isMember: boolean
-  /** It has been one since the start. */
+  /** Whether it has been a member at any time since the start. */
   wasMember: boolean
-  /** Why there is a batch that the client cannot read, if there is one. */
+  /** The reason why the client cannot read a batch, if there is such a batch. */
   unreadable: string | undefined
   /** Topics of which no message has been committed yet. */
   unhandled: string[]
-  /** What the broker refuses, because a right is missing. */
+  /** The broker's reason for refusing because of a missing permission. */
   refused: string | undefined
-  /** Called when a broker is connected again, or none is any more. */
+  /** Called when a broker is connected, or when the last one is lost. */
   onChange: (isBack: boolean) => void
-  /** Give this to the client as its `onState`. */
+  /** The client's `onState` option. */
   onState: (state: ClientState) => void
 }
 
-/** @param onFatal called when the client has ended for good; the process is of no use then */
+/** @param onFatal called when the client has failed permanently; the process must then be restarted */
 export function watchBroker (onFatal: (error: Error) => void): BrokerState {
   const broker: BrokerState = {
     isBack: false,
@@ -41,14 +41,14 @@ export function watchBroker (onFatal: (error: Error) => void): BrokerState {
       if (state.type === 'readable') broker.unreadable = undefined
       if (state.type === 'unhandled') broker.unhandled = state.topics
       broker.refused = refusedNow(state, broker.refused)
-      if (state.type === 'refused') broker.isBack = true // it has answered
+      if (state.type === 'refused') broker.isBack = true // a refusal is an answer
       if (state.type === 'fatal') onFatal(state.error)
     }
   }
   return broker
 }
 
-/** What a client is refused from this state on, in Kafka's words: "Topic authorization failed". */
+/** The client's refusal after this state, in Kafka's words ("Topic authorization failed"); undefined if nothing is refused. */
 export function refusedNow (state: ClientState, before: string | undefined): string | undefined {
   if (state.type === 'refused') return state.error.message.replace(/^Broker: /, '')
   return state.type === 'allowed' ? undefined : before

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { provisionTopics, type Connection, type TopicDeclaration } from '@pair/kafka'
 
-/** Creates the topics that are missing, in the background: a start waits for no broker, and a topic may come late. */
+/** Creates missing topics in the background: the start does not wait for a broker, and topics may appear later. */
 export const provisioning = fp(async (app: FastifyInstance, options: { connection: Connection, topics: TopicDeclaration[] }) => {
   const stop = new AbortController()
   const declared = options.topics.map(topic => ({ ...topic, name: app.kafkaName(topic.name) }))

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 
 const quietMs = 10_000
 
-/** Reports something that fails again and again: the change of state at once, then at most one line in 10 s. */
+/** Logs the state of a dependency: each change immediately, repeated failures at most once in 10 s. */
 export class DependencyStatus {
   readonly #log: FastifyBaseLogger
   readonly #what: string
@@ -10,7 +10,7 @@ export class DependencyStatus {
   #loggedAt = -Infinity
   #failures = 0
 
-  /** @param what what is away, as it stands in the log: "the broker" */
+  /** @param what the dependency's name in the log: "the broker" */
   constructor (log: FastifyBaseLogger, what: string) {
     this.#log = log
     this.#what = what
@@ -20,7 +20,7 @@ export class DependencyStatus {
     return this.#since !== undefined
   }
 
-  /** @param state what is wrong, as it stands in the log */
+  /** @param state the problem as written in the log */
   failed (err?: unknown, details: object = {}, state = 'away'): void {
     const now = performance.now()
     this.#since ??= now

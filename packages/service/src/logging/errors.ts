@@ -1,11 +1,11 @@
 /**
- * What of an error may be logged or put into a header: its kind, code and place, never a value that somebody sent.
+ * Describes an error for logs and headers: its kind, code and place, without values that a client sent.
  *
- * PostgreSQL quotes values in `detail`, `where` and, for bad values (SQLSTATE class 22), in the message itself; drizzle
- * puts the parameters of the query into its message; V8 quotes the text that is not JSON.
+ * PostgreSQL quotes values in `detail`, `where` and, for invalid values (SQLSTATE class 22), in the message itself; drizzle
+ * adds the query's parameters to its message; V8's SyntaxError quotes the invalid JSON.
  */
 export function describeError (error: unknown): string {
-  if (!(error instanceof Error)) return 'something that is no error was thrown'
+  if (!(error instanceof Error)) return 'a value that is not an Error was thrown'
   const { code, constraint, column } = error as Details
   const message = typeof error.message === 'string' ? error.message : ''
   if (isPostgres(error)) {
@@ -18,10 +18,10 @@ export function describeError (error: unknown): string {
   return message || String(code ?? error.name)
 }
 
-/** A cause of a cause …: some errors are their own cause. */
+/** Maximum depth of nested causes: some errors are their own cause. */
 const deepestCause = 5
 
-/** pino's serializer for `err`. The stack keeps its frames and loses its first lines, which repeat the message. */
+/** pino's serializer for `err`. The stack keeps only its frames, because its first lines repeat the unredacted message. */
 export function serializeError (error: unknown): Serialized {
   return serialize(error, deepestCause)
 }

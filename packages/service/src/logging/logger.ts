@@ -5,7 +5,7 @@ import { standardOutput, type Output } from './standard-output.js'
 const redacted = new Set(['email', 'username', 'payload', 'data', 'value', 'body'])
 const deepest = 3
 
-/** Logger of a service: JSON lines on stdout, or readable ones on a terminal. No email and no payload at any level. */
+/** Logger options of a service: JSON lines on stdout, formatted lines on a terminal. No level logs emails or payloads. */
 export function loggerOptions (service: string, level: string, stream: Output = standardOutput(service)): FastifyServerOptions['logger'] {
   return {
     name: service,
@@ -18,7 +18,7 @@ export function loggerOptions (service: string, level: string, stream: Output = 
   }
 }
 
-/** What pino's `redact` does, for three levels; but that copies every line, and this only one that says too much. */
+/** Redacts members by name, three levels deep. pino's `redact` copies every line; this copies only lines with a redacted member. */
 function censor (details: Record<string, unknown>, level = 1): Record<string, unknown> {
   let censored: Record<string, unknown> | undefined
   for (const name in details) {
@@ -35,7 +35,7 @@ function isPlain (value: unknown): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null
 }
 
-/** The route, not the address that was typed: people put emails into addresses. */
+/** Logs the route instead of the URL, which may contain an email. */
 function describeRequest (request: FastifyRequest) {
   return { method: request.method, route: request.routeOptions?.url ?? 'none', remoteAddress: request.ip }
 }
@@ -43,8 +43,8 @@ function describeRequest (request: FastifyRequest) {
 type LogMethod = NonNullable<NonNullable<Extract<NonNullable<FastifyServerOptions['logger']>, object>['hooks']>['logMethod']>
 
 /**
- * @fastify/kafka logs each failed push as an error, which the outbox relay reports once for all of them; and it hands
- * whole messages to its debug lines.
+ * Drops two outputs of @fastify/kafka: its error line for each failed push, because the outbox relay reports an outage once;
+ * and the whole messages in its debug lines.
  */
 const withoutPluginNoise: LogMethod = function (args, method) {
   const [first, second] = args as unknown[]

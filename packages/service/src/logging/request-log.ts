@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LogController } from 'fastify'
 
-/** Fastify's lines about requests, with one for each at `info`: it says all that two would. That a request has come in is told at `debug`. */
+/** Fastify's request log with one line for each request at `info`, when it is completed. The line for its arrival is at `debug`. */
 export class RequestLog extends LogController {
   override incomingRequest (request: FastifyRequest): void {
     request.log.debug({ req: request }, 'incoming request')

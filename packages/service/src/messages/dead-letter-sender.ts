@@ -2,12 +2,12 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Message } from '@pair/kafka'
 import { backoffMs, delay } from '../concurrency/delay.js'
 import { DependencyStatus } from '../logging/dependency-status.js'
-import { cuts, deadLetter, errorText, type DeadLetter, type Failure } from './dead-letters.js'
+import { cuts, deadLetter, errorText, type Cut, type DeadLetter, type Failure } from './dead-letters.js'
 
 const longestDelayMs = 5000
 
 export interface DeadLetterOptions {
-  /** The consumer group, for dead letters: each group has its own failures. */
+  /** The consumer group, written into the dead letter: each group has its own failures. */
   group: string
   /** Resolves when the broker has acknowledged the dead letter. */
   sendDeadLetter: (record: DeadLetter) => Promise<unknown>
@@ -27,14 +27,16 @@ export class DeadLetterSender {
   }
 
   /**
-   * Resolves when it is acknowledged. It tries without an end: giving up would mean to lose the message or to hold up its
-   * partition without a word. What the broker refuses as it is (a value that was compressed better on its way here) goes
-   * without its headers, then its value.
+   * Resolves when the dead letter is acknowledged. There is no limit of attempts: giving up would lose the message or block
+   * its partition silently. If the broker refuses the record (a value that was compressed better on arrival), it is sent
+   * without the original headers, then also without the value.
    *
+   * @param least what is left out in any case
    * @throws the signal's reason when it is aborted between attempts
    */
-  async send (message: Message, failure: Failure, log: FastifyBaseLogger): Promise<void> {
-    let cut = 0
+  async send (message: Message, failure: Failure, log: FastifyBaseLogger, least: Cut = 'nothing'): Promise<void> {
+    const start = cuts.indexOf(least)
+    let cut = start
     for (let failures = 1; ; failures++) {
       this.#signal.throwIfAborted()
       const record = deadLetter(message, failure, this.#options.group, cuts[cut])
@@ -47,8 +49,8 @@ export class DeadLetterSender {
         const { topic, partition, offset } = message
         this.#status.failed(error, { topic, partition, offset })
         const isRefused = (error as { retriable?: boolean }).retriable === false
-        cut = isRefused ? (cut + 1) % cuts.length : 0
-        if (cut === 0) await delay(backoffMs(failures, longestDelayMs), this.#signal)
+        cut = isRefused && cut + 1 < cuts.length ? cut + 1 : start
+        if (cut === start) await delay(backoffMs(failures, longestDelayMs), this.#signal)
       }
     }
   }

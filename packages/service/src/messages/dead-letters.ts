@@ -1,33 +1,34 @@
 import { isUtf8 } from 'node:buffer'
 import type { Headers, Message, OutgoingMessage, TopicDeclaration } from '@pair/kafka'
-import { deadLetterTopic, firstTimestamp, firstTimestampHeader, headerText, type Topic } from '@pair/events'
+import { deadLetterTopic, firstTimestamp, firstTimestampHeader, headerText, type DeadLetterReason, type Topic } from '@pair/events'
+import type { Origin } from './consumer.js'
 
 /** A record of a dead-letter topic. */
 export type DeadLetter = OutgoingMessage & { headers: Headers }
 
-/** For the headers that are added. */
-const roomForHeaders = 64 * 1024
+/** Bytes added to the topic's maximum for the `dlq.*` headers. */
+const headersBytes = 64 * 1024
 const longestErrorBytes = 1000
 
-/** What is left out, should the broker refuse the letter as it is; where it came from is always told. */
+/** What a dead letter leaves out, step by step, if the broker refuses it; the `dlq.*` headers are always included. */
 export const cuts = ['nothing', 'headers', 'value'] as const
 export type Cut = typeof cuts[number]
 
 export interface Failure {
-  /** `not-decodable`, `not-valid`, `refused` by the database or its handler, `failed` after 5 attempts, or `crashed`: it ended the process. */
-  reason: 'not-decodable' | 'not-valid' | 'refused' | 'failed' | 'crashed'
-  /** What happened, in words that quote nothing of the message. Of any length: see `errorText`. */
+  /** `not-decodable`, `not-valid`, `refused` by the database or the handler, `failed` after 5 attempts, `crashed`: its handling killed the process. */
+  reason: DeadLetterReason
+  /** Description that quotes nothing of the message. Of any length: `errorText` shortens it. */
   error: string
-  /** How often it was handled. */
+  /** Number of times that the handler ran. */
   attempts: number
 }
 
-/** The largest dead letter of a topic in bytes, which its topic must take. */
+/** The largest dead letter of a topic in bytes: the `max.message.bytes` of its dead-letter topic. */
 export function largestDeadLetter (topic: Topic): number {
-  return Number(topic.config['max.message.bytes']) + roomForHeaders
+  return Number(topic.config['max.message.bytes']) + headersBytes
 }
 
-/** The dead-letter topic of a topic, to be created. */
+/** The declaration with which the dead-letter topic of a topic is created. */
 export function deadLetterDeclaration (topic: Topic): TopicDeclaration {
   return {
     name: deadLetterTopic(topic.name),
@@ -36,12 +37,16 @@ export function deadLetterDeclaration (topic: Topic): TopicDeclaration {
   }
 }
 
-/** What happened, as it stands in the header and in the log. */
+export function originOf ({ topic, partition, offset, timestamp, key }: Message): Origin {
+  return { topic, partition, offset, timestamp, key: key?.toString() ?? null }
+}
+
+/** The failure's description as written to the header and the log, at most 1000 bytes. */
 export function errorText ({ error }: Failure): string {
   return headerText(error, longestErrorBytes)
 }
 
-/** The original key and value, byte for byte; what happened and where it came from are headers. */
+/** Builds the dead letter: the original key and value, byte for byte; failure and origin are headers. */
 export function deadLetter (message: Message, failure: Failure, group: string, cut: Cut = 'nothing'): DeadLetter {
   const { carried, dropped } = ownHeaders(message)
   const first = firstTimestamp(message)
@@ -54,7 +59,7 @@ export function deadLetter (message: Message, failure: Failure, group: string, c
     'dlq.partition': String(message.partition),
     'dlq.offset': String(message.offset),
     'dlq.timestamp': String(message.timestamp),
-    ...(first === message.timestamp ? {} : { [firstTimestampHeader]: String(first) }), // of a replay
+    ...(first === message.timestamp ? {} : { [firstTimestampHeader]: String(first) }), // only on replays
     ...(cut === 'nothing' ? {} : { 'dlq.cut': cut }),
     ...(cut === 'nothing' && dropped > 0 ? { 'dlq.headers.dropped': String(dropped) } : {})
   }
@@ -67,8 +72,8 @@ export function deadLetter (message: Message, failure: Failure, group: string, c
 }
 
 /**
- * The message's own headers as far as the client can carry them (text without NUL characters), without those of an
- * earlier stay in a dead-letter topic.
+ * The original headers that the client can send (UTF-8 without NUL characters), without the `dlq.*` headers of an earlier
+ * dead letter.
  */
 function ownHeaders (message: Message): { carried: Headers, dropped: number } {
   const own = message.headers.flatMap(header => Object.entries(header)).filter(([name]) => !name.startsWith('dlq.'))

@@ -3,10 +3,10 @@ import type { Message } from '@pair/kafka'
 import { isSchemaFault } from '../database/faults.js'
 import { DependencyStatus } from '../logging/dependency-status.js'
 
-/** Failures for so long, and no success between them, are more than a moment's. */
+/** After this time of failures without a success, in ms, the consumer is reported as waiting. */
 const longMs = 10_000
 
-/** Whether a consumer waits for what its handler depends on, and since when. */
+/** Whether a consumer waits for a dependency of its handler, and since when. */
 export class DependencyWait {
   readonly #status: DependencyStatus
   #sinceMs: number | undefined
@@ -16,7 +16,7 @@ export class DependencyWait {
     this.#status = new DependencyStatus(log, 'what the handler depends on')
   }
 
-  /** An attempt at this message has failed, and the dependency is to blame. */
+  /** Records that an attempt at this message failed because of the dependency. */
   failed (message: Message, error: unknown, eventId?: string): void {
     this.#sinceMs ??= performance.now()
     this.#waiting.add(message)
@@ -25,15 +25,15 @@ export class DependencyWait {
     this.#status.failed(error, details, isSchemaFault(error) ? 'its schema or rights are not what this version needs' : undefined)
   }
 
-  /** Whether an attempt at this message has failed so, and it has no end yet. */
+  /** Whether an attempt at this message has failed because of the dependency, and the message is not finished. */
   has (message: Message): boolean {
     return this.#waiting.has(message)
   }
 
   /**
-   * A message has come to its end.
+   * Records that a message is finished.
    *
-   * @param hasSucceeded its handler has done its work, so what it depends on is there
+   * @param hasSucceeded its handler succeeded, so the dependency is available
    */
   ended (message: Message, hasSucceeded: boolean): void {
     this.#waiting.delete(message)
@@ -41,7 +41,7 @@ export class DependencyWait {
     if (this.#waiting.size === 0) this.#status.recovered()
   }
 
-  /** The first failure is 10 s ago, and nothing has succeeded since. */
+  /** The first failure is at least 10 s ago, and no handler has succeeded since. */
   get isLong (): boolean {
     return this.#sinceMs !== undefined && performance.now() - this.#sinceMs >= longMs
   }

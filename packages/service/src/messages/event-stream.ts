@@ -12,30 +12,30 @@ interface Offered<Data> {
 type Result<Data> = IteratorResult<Event<Data>, undefined>
 
 /**
- * The events of a topic, one after the other, for a loop: `for await (const event of app.stream(topic))`. Asking for the next
- * event commits the last one. A loop that is left, by `break` or by an error, gives its event back: the next loop over the
- * stream gets it, or the next process. There is no inbox, so that an event that comes twice is handed out twice.
+ * The events of a topic as an async iterable: `for await (const event of app.stream(topic))`. Asking for the next event commits
+ * the previous one. A loop that ends by `break` or an error releases its event uncommitted: the next loop over the stream gets
+ * it, or the next process. There is no inbox, so an event that is delivered twice is yielded twice.
  */
 export class EventStream<Data> implements AsyncIterableIterator<Event<Data>, undefined> {
   #offered: Offered<Data> | undefined
   #waiting: Array<(result: Result<Data>) => void> = []
   #hasEnded = false
 
-  /** The handler of the consumer behind it, which must run one at a time. */
+  /** The handler of the underlying consumer, which must have a concurrency of 1. */
   readonly handle: Handle<Data> = async (event, { signal }) => {
-    if (this.#offered) throw transient(new Error('the event before it has not come to its end'))
+    if (this.#offered) throw transient(new Error('the previous event of the stream is not finished'))
     let onAbort = () => {}
     try {
       await new Promise<void>((resolve, reject) => {
         const offered = this.#offered = { event, isTaken: false, resolve, reject }
-        // What is in hand may still be finished.
+        // An event that the loop has taken may still be finished.
         onAbort = () => { if (!offered.isTaken) this.#giveBack(signal.reason) }
         signal.addEventListener('abort', onAbort)
         const waiting = this.#waiting.shift()
         if (waiting) this.#take(offered, waiting)
       })
     } finally {
-      signal.removeEventListener('abort', onAbort) // the signal is the consumer's, and lasts
+      signal.removeEventListener('abort', onAbort) // the signal outlives this event
     }
   }
 
@@ -60,7 +60,7 @@ export class EventStream<Data> implements AsyncIterableIterator<Event<Data>, und
     return this
   }
 
-  /** The service ends: loops come to their end when they ask for the next event. */
+  /** Ends the stream: each loop ends when it asks for the next event. */
   end (): void {
     this.#hasEnded = true
     for (const resolve of this.#waiting.splice(0)) resolve({ done: true, value: undefined })

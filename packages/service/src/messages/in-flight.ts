@@ -3,30 +3,30 @@ import { shutdown } from '../limits.js'
 
 const stuckAfterMs = 60_000
 
-interface Entry { message: Message, sinceMs: number, place: number }
+interface Entry { message: Message, sinceMs: number, index: number }
 
 /**
- * The messages that are on their way, in no order. An array and no Map, whose tables, once they are old, keep every message
- * that they ever held alive until the next full collection.
+ * The messages in flight, unordered. An array, because an old Map's internal table keeps every message that it ever held
+ * alive until the next full garbage collection.
  */
 export class InFlight {
   readonly #all: Entry[] = []
   #onEmpty = () => {}
 
   add (message: Message, done: Promise<unknown>): void {
-    const entry = { message, sinceMs: performance.now(), place: this.#all.length }
+    const entry = { message, sinceMs: performance.now(), index: this.#all.length }
     this.#all.push(entry)
     done.then(() => this.#remove(entry))
   }
 
-  /** `topic[partition]@offset` of the oldest message, if it has been on its way for over 60 s. */
+  /** `topic[partition]@offset` of the oldest message, if it has been in flight for over 60 s. */
   get stuck (): string | undefined {
     const tooOld = performance.now() - stuckAfterMs
     const [oldest] = this.#all.filter(({ sinceMs }) => sinceMs < tooOld).sort((one, other) => one.sinceMs - other.sinceMs)
     return oldest && `${oldest.message.topic}[${oldest.message.partition}]@${oldest.message.offset}`
   }
 
-  /** Waits until none is left, at most 2.2 s. */
+  /** Resolves when no message is in flight, after 2.2 s at the latest. */
   async settled (): Promise<void> {
     if (this.#all.length === 0) return
     await new Promise<void>(resolve => {
@@ -38,11 +38,11 @@ export class InFlight {
     })
   }
 
-  #remove ({ place }: Entry): void {
+  #remove ({ index }: Entry): void {
     const last = this.#all.pop()
-    if (last && last.place !== place) {
-      this.#all[place] = last
-      last.place = place
+    if (last && last.index !== index) {
+      this.#all[index] = last
+      last.index = index
     }
     if (this.#all.length === 0) this.#onEmpty()
   }

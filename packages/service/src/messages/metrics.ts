@@ -6,9 +6,9 @@ import { readOnDemand, type Values } from '../metrics/read-on-demand.js'
 
 interface Observer { observe: (seconds: number) => void }
 
-const toTopic = ['messaging_destination_name', 'messaging_consumer_group_name']
+const topicLabels = ['messaging_destination_name', 'messaging_consumer_group_name']
 
-/** What became of the messages of a consumer group. */
+/** Metrics of a consumer group's messages. */
 export class MessageMetrics {
   readonly #group: string
   readonly #processors: ProcessorMetrics[] = []
@@ -19,51 +19,51 @@ export class MessageMetrics {
     this.#group = group
     readOnDemand(registry, Counter, {
       name: 'messaging_client_consumed_messages_total',
-      help: 'Messages that were handed to the service',
-      labelNames: toTopic,
+      help: 'Messages that the client delivered to the service',
+      labelNames: topicLabels,
       read: () => this.#processors.map(processor => [processor.labels, processor.consumed])
     })
     readOnDemand(registry, Gauge, {
       name: 'messages_in_flight',
-      help: 'Messages that were handed to the service and have no end yet',
-      labelNames: toTopic,
+      help: 'Messages that were delivered to the service and are not finished',
+      labelNames: topicLabels,
       read: () => this.#processors.map(processor => [processor.labels, processor.inFlight])
     })
     readOnDemand(registry, Counter, {
       name: 'messages_handled_total',
-      help: 'Ends of messages: processed, ignored (by the handler, or a replay for other groups), duplicate (processed before), dead-lettered, released (given back uncommitted)',
-      labelNames: [...toTopic, 'outcome'],
+      help: 'Finished messages by outcome: processed, ignored (by the handler, or a replay for other groups), duplicate (processed before), dead-lettered, released (uncommitted, will be redelivered)',
+      labelNames: [...topicLabels, 'outcome'],
       read: () => this.#values('outcome', processor => processor.outcomes)
     })
     readOnDemand(registry, Counter, {
       name: 'event_id_collisions_total',
-      help: 'Duplicates that say something else than the event with their source and id that was processed before',
-      labelNames: toTopic,
+      help: 'Duplicates whose content differs from the processed event with the same source and id',
+      labelNames: topicLabels,
       read: () => this.#processors.map(processor => [processor.labels, processor.collisions])
     })
     readOnDemand(registry, Counter, {
       name: 'dead_letters_total',
       help: 'Messages that were dead-lettered, by reason',
-      labelNames: [...toTopic, 'error_type'],
+      labelNames: [...topicLabels, 'error_type'],
       read: () => this.#values('error_type', processor => processor.deadLetters)
     })
     this.#duration = new Histogram({
       registers: [registry],
       name: 'messaging_process_duration_seconds',
-      help: 'From the turn of a message to its end, with all attempts; error_type is the reason of its dead letter',
-      labelNames: [...toTopic, 'error_type'],
+      help: 'Time from the start of a message\'s processing to its end, all attempts included; error_type is the reason of its dead letter',
+      labelNames: [...topicLabels, 'error_type'],
       buckets: durationBuckets
     })
     this.#delay = new Histogram({
       registers: [registry],
       name: 'event_effect_delay_seconds',
-      help: 'From the time in an event to its effect; by the clocks of two machines',
-      labelNames: toTopic,
+      help: 'Time from the time attribute of an event to its effect; compares the clocks of two machines',
+      labelNames: topicLabels,
       buckets: delayBuckets
     })
   }
 
-  /** What a consumer tells of its messages. */
+  /** Returns the counters of one consumer. */
   of (topic: string): ProcessorMetrics {
     const processor = new ProcessorMetrics({ messaging_destination_name: topic, messaging_consumer_group_name: this.#group }, this.#duration, this.#delay)
     this.#processors.push(processor)
@@ -75,7 +75,7 @@ export class MessageMetrics {
   }
 }
 
-/** Plain numbers, and histograms that know their labels: this is called for each message. */
+/** Counters of one consumer: plain numbers and pre-labelled histograms, because they are updated for each message. */
 export class ProcessorMetrics {
   consumed = 0
   collisions = 0
@@ -98,7 +98,7 @@ export class ProcessorMetrics {
     return this.consumed - Object.values(this.outcomes).reduce((sum, count) => sum + count)
   }
 
-  /** @param time of the event, as it stands there */
+  /** @param time the event's `time` attribute */
   ended (outcome: Outcome | Failure, sinceMs: number, time: string | undefined): void {
     const seconds = (performance.now() - sinceMs) / 1000
     if (typeof outcome === 'object') {

@@ -1,5 +1,5 @@
 import type {} from '@pair/kafka/fastify'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Producer, type Connection } from '@pair/kafka'
 import type { TSchema } from 'typebox'
@@ -7,21 +7,33 @@ import { CrashGuard } from '../crash-guard/crash-guard.js'
 import { connectionsOf, otherWorkConnections } from '../limits.js'
 import { Inbox } from '../inbox/inbox.js'
 import { refusedNow } from '../kafka/broker-state.js'
-import type { ConsumerOptions } from './consumer.js'
-import { MessageMetrics } from './metrics.js'
+import type { ConsumerOptions, Origin } from './consumer.js'
+import { DeadLetterSender } from './dead-letter-sender.js'
+import type { DeadLetter, Failure } from './dead-letters.js'
+import { MessageMetrics, type ProcessorMetrics } from './metrics.js'
 import { MessageProcessor } from './processor.js'
 import { Subscriptions } from './subscriptions.js'
 
 export interface Messages {
-  /** Subscribes to a topic, and takes each of its messages to its commit: see `MessageProcessor`. */
+  /** Subscribes to a topic and processes its messages: see `MessageProcessor`. */
   consume: <Schema extends TSchema>(consumer: ConsumerOptions<Schema>) => void
-  /** Whether the service has a listener for a topic; a pattern may have found one that it has none for. */
-  hears: (topic: string) => boolean
-  /** `topic[partition]@offset` of a message that has been on its way for over 60 s. */
+  /**
+   * Sends the dead letter of an event that was handled and committed, and whose effect was refused later. It names the message
+   * and has its key, but neither its value nor its headers, which may be personal: it cannot be replayed. Tried again without a
+   * limit, so it may arrive twice. Resolves when it is acknowledged.
+   *
+   * @param origin as the handler was given it
+   * @param failure its `error` quotes nothing of the message
+   * @throws Error without a consumer of this topic; the signal's reason when the service stops
+   */
+  deadLetter: (origin: Origin, failure: Pick<Failure, 'error' | 'attempts'>, log?: FastifyBaseLogger) => Promise<void>
+  /** Whether the service has a listener for a topic. A pattern may match topics without a listener. */
+  hasListener: (topic: string) => boolean
+  /** `topic[partition]@offset` of a message that has been in flight for over 60 s. */
   readonly stuck: string | undefined
-  /** The topic of a consumer whose handler's dependency has been away for 10 s. */
+  /** The topic of a consumer whose handler has been waiting for a dependency for 10 s. */
   readonly waiting: string | undefined
-  /** Why dead letters are refused, from the first one on that is. */
+  /** The reason why the broker refuses dead letters, set at the first refusal. */
   readonly refused: string | undefined
 }
 
@@ -29,13 +41,18 @@ declare module 'fastify' {
   interface FastifyInstance { messages: Messages }
 }
 
-/** The consumers of a service, with their dead letters and their end. */
+/** Runs the consumers of a service, sends their dead letters and stops them when the service closes. */
 export const messages = fp(async (app: FastifyInstance, options: { connection: Connection, group: string, onFatal: (error: Error) => void }) => {
   const processors = new Map<string, Pick<MessageProcessor<TSchema>, 'inFlight' | 'isWaiting' | 'stop'>>()
+  const counters = new Map<string, ProcessorMetrics>()
   const subscriptions = new Subscriptions(app.kafka)
-  // Made for the first letter, and shared: a service that never needs the right to write them may lack it.
+  // Shared, and created for the first dead letter: until then the service needs no permission to write them.
   let producer: Producer | undefined
   let refused: string | undefined
+  const stopping = new AbortController()
+  // fastify.kafka.push sends no headers, and changes a key that is not text.
+  const sendDeadLetter = async (record: DeadLetter) => await (producer ??= deadLetterProducer()).send({ messages: [record] })
+  const lateLetters = new DeadLetterSender({ group: options.group, log: app.log, sendDeadLetter }, stopping.signal)
   const metrics = new MessageMetrics(app.metrics.registry, options.group)
   const pool = app.hasDecorator('database') ? app.database.pool : undefined
   const inbox = pool && new Inbox(pool)
@@ -45,25 +62,34 @@ export const messages = fp(async (app: FastifyInstance, options: { connection: C
   app.decorate('messages', {
     consume (consumer) {
       const topic = app.kafkaName(consumer.topic.name)
-      // Each would commit what the other one has not handled yet.
+      // Each consumer would commit offsets that the other has not handled.
       if (processors.has(topic)) throw new Error(`two consumers of the topic ${topic}`)
+      const counter = metrics.of(topic)
       const processor = new MessageProcessor({
         consumer,
         inbox: consumer.inbox === false ? undefined : inbox,
         guard,
         group: options.group,
-        metrics: metrics.of(topic),
+        metrics: counter,
         log: app.log,
-        // Not fastify.kafka.push: it carries no headers, and turns a key that is no text into another one.
-        sendDeadLetter: async record => await (producer ??= deadLetterProducer()).send({ messages: [record] })
+        sendDeadLetter
       })
+      counters.set(topic, counter)
       processors.set(topic, processor)
       connections += connectionsOf(consumer)
       if (pool) pool.options.max = Math.max(pool.options.max, connections + otherWorkConnections)
       app.kafka.subscribe(topic)
       app.kafka.on(topic, processor.listener)
     },
-    hears: topic => subscriptions.hears(topic),
+    async deadLetter ({ key, ...origin }, failure, log = app.log) {
+      const counter = counters.get(origin.topic)
+      if (counter === undefined) throw new Error(`no consumer of the topic ${origin.topic}`)
+      const message = { ...origin, key: key === null ? null : Buffer.from(key), value: null, headers: [], release () {} }
+      const { topic, partition, offset } = origin
+      await lateLetters.send(message, { ...failure, reason: 'refused' }, log.child({ topic, partition, offset }), 'value')
+      counter.deadLetters.refused += 1
+    },
+    hasListener: topic => subscriptions.hasListener(topic),
     get stuck () {
       return [...processors.values()].map(({ inFlight }) => inFlight.stuck).find(position => position !== undefined)
     },
@@ -75,21 +101,22 @@ export const messages = fp(async (app: FastifyInstance, options: { connection: C
     }
   })
 
-  // A commit that fails is the client's to repeat: an error here means that its stream has ended.
+  // The client retries failed commits itself: an error here means that its stream has ended.
   app.kafka.on('error', options.onFatal)
 
   app.addHook('onReady', async () => subscriptions.check())
 
-  // Messages are finished beside the requests.
+  // Messages are finished concurrently with the requests.
   let stopped: Promise<unknown> = Promise.resolve()
   app.addHook('preClose', async () => {
+    stopping.abort()
     stopped = Promise.all([...processors.values()].map(async processor => await processor.stop()))
   })
 
-  // Runs before the consumer is closed: hooks run in reverse order of their registration.
+  // Runs before the consumer is closed: onClose hooks run in reverse order of registration.
   app.addHook('onClose', async () => {
     await stopped
-    // Nothing of worth is in it any more: what is not acknowledged is not committed either.
+    // Not awaited: a dead letter that is not acknowledged has not been committed either.
     producer?.close().catch(() => {})
   })
 
@@ -97,7 +124,7 @@ export const messages = fp(async (app: FastifyInstance, options: { connection: C
     return new Producer({
       ...options.connection,
       'client.id': 'dead-letters',
-      // The broker's limit counts compressed bytes: what came compressed may be larger by now, and fit again.
+      // No limit here: the broker's counts compressed bytes, so a value that arrived compressed may exceed it and fit again after compression.
       'message.max.bytes': 1_000_000_000,
       'compression.type': 'gzip',
       'message.timeout.ms': 30_000,

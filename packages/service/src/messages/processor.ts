@@ -10,7 +10,7 @@ import { describeError } from '../logging/errors.js'
 import { spanContextOf } from '../tracing/traceparent.js'
 import type { ConsumerOptions } from './consumer.js'
 import { DeadLetterSender, type DeadLetterOptions } from './dead-letter-sender.js'
-import type { Failure } from './dead-letters.js'
+import { originOf, type Failure } from './dead-letters.js'
 import { DependencyWait } from './dependency-wait.js'
 import { Handler } from './handler.js'
 import { InFlight } from './in-flight.js'
@@ -21,14 +21,14 @@ import { Stepping, type Step } from './stepping.js'
 
 export type ProcessorOptions<Schema extends TSchema = TSchema> = DeadLetterOptions & {
   consumer: ConsumerOptions<Schema>
-  /** Of a service with a database. Without it an event that comes twice is handled twice. */
+  /** Only in a service with a database. Without it, an event that is delivered twice is handled twice. */
   inbox?: Inbox | undefined
-  /** Of a service with a database. Without it a message that kills the process holds its partition for ever. */
+  /** Only in a service with a database. Without it, a message that kills the process blocks its partition permanently. */
   guard?: CrashGuard | undefined
   metrics: ProcessorMetrics
 }
 
-/** The way of each message of a topic to its commit. Nothing else commits. */
+/** Processes each message of a topic, from decoding to its commit. Nothing else commits. */
 export class MessageProcessor<Schema extends TSchema> {
   readonly inFlight = new InFlight()
   readonly #options: ProcessorOptions<Schema>
@@ -58,18 +58,18 @@ export class MessageProcessor<Schema extends TSchema> {
     this.inFlight.add(message, this.#stepping ? this.#stepping.route(message, take) : take())
   }
 
-  /** Its handler's dependency has been away for 10 s, and nothing has succeeded since. */
+  /** The handler has been waiting for a dependency for 10 s, and no message has succeeded since. */
   get isWaiting (): boolean {
     return this.#wait.isLong
   }
 
-  /** Aborts waits between attempts and waits for what is being handled. What is not committed then comes again. */
+  /** Aborts the waits between attempts, and waits up to 2.2 s for running handlers. Uncommitted messages are redelivered. */
   async stop (): Promise<void> {
     this.#stop.abort()
     await this.inFlight.settled()
   }
 
-  /** Messages of one key go one after the other; without a key the subject of the event says what belongs together. */
+  /** Messages of one key are processed in order. For a message without a key, the subject of its event takes the key's place. */
   #enqueue (message: Message, commit: () => void, step?: Step): Promise<Outcome | undefined> {
     // 1. decode, 2. validate
     const decoded = this.#read(message)
@@ -95,18 +95,18 @@ export class MessageProcessor<Schema extends TSchema> {
     try {
       outcome = await processSpan({ message, eventId: event?.id, created, group }, async () => {
         if (!isFor(group, message.headers)) {
-          log.info('a replay for other groups, ignored')
+          log.info('replay for other groups, ignored')
           return 'ignored'
         }
-        // 3. skip if processed before, 4. handle with retry: one step, because the inbox entry and the effect are one transaction
+        // 3. skip if processed before, 4. handle with retry: one step, because inbox entry and effect are one transaction
         const outcome = decoded.ok ? await this.#handle(message, decoded.event, log, step) : { ...decoded, attempts: 0 }
 
         // 5. dead-letter, 6. wait for its acknowledgement
         if (typeof outcome === 'object') await this.#deadLetters.send(message, outcome, log)
         return outcome
       })
-    } catch (err) { // only a stop should get here; without a commit the message comes again
-      if (!this.#stop.signal.aborted) log.error({ err }, 'message given back uncommitted: an error that nobody has handled')
+    } catch (err) { // expected only while stopping; without a commit the message is redelivered
+      if (!this.#stop.signal.aborted) log.error({ err }, 'message released uncommitted: unexpected error')
       metrics.released()
       message.release()
       return undefined
@@ -118,10 +118,10 @@ export class MessageProcessor<Schema extends TSchema> {
     return typeof outcome === 'object' ? undefined : outcome
   }
 
-  /** @returns what became of the event, or why it cannot be processed */
+  /** @returns the outcome of the event, or the reason why it cannot be processed */
   async #handle (message: Message, event: Event<Static<Schema>>, log: FastifyBaseLogger, step?: Step): Promise<Outcome | Failure> {
-    if (step?.hasCrashed) return { reason: 'crashed', error: 'its handling has ended the process, three times at least', attempts: 3 }
-    const item = { event, log }
+    if (step?.hasCrashed) return { reason: 'crashed', error: 'its handling has killed the process at least three times', attempts: 3 }
+    const item = { event, log, origin: originOf(message) }
     const attempted = await retry(async () => await this.#handler.attempt(item, step), {
       signal: this.#stop.signal,
       policy: this.#options.consumer.retry ?? {},

@@ -6,7 +6,7 @@ import type { Failure } from './dead-letters.js'
 
 interface Processing { message: Message, eventId: string | undefined, created: SpanContext | undefined, group: string }
 
-/** Runs what is done with a message, with all attempts, within a span `process <topic>`, where an OpenTelemetry SDK is registered. */
+/** Runs the processing of a message, all attempts included, within a span `process <topic>` if an OpenTelemetry SDK is registered. */
 export function processSpan ({ message, eventId, created, group }: Processing, task: () => Promise<Outcome | Failure>): Promise<Outcome | Failure> {
   return inSpan(() => ({
     operation: 'process',

@@ -8,38 +8,39 @@ import type { DependencyWait } from './dependency-wait.js'
 import { retry } from './retry.js'
 
 /**
- * So many messages that are no duplicates are stepped through before a partition goes on as usual: as many as were in flight
- * at the last death. What else was handled before it is known to the inbox.
+ * Number of non-duplicate messages that are stepped through before the partition is processed concurrently again: the
+ * largest number that were in flight at the last crash. The inbox knows those that were handled before it.
  */
 const steppedMessages = messagesInFlight
 
-/** A commit is stored within that time, as a rule: the client hands them over every 100 ms. */
+/** Time in ms within which a commit is normally stored: the client sends commits every 100 ms. */
 const commitStoredMs = 1000
 
 /** How a message that is stepped through is handled. */
 export interface Step {
-  /** Not at all: see `CrashGuard`. */
+  /** The message has crashed the process too often and is not handled: see `CrashGuard`. */
   readonly hasCrashed: boolean
   /**
-   * An attempt. It is marked as long as none has failed for what the handler depends on; then it may take long, and kills nothing.
+   * Runs an attempt. It is marked in the database until an attempt has failed because of a dependency: later attempts may
+   * wait for long, and are not suspected of a crash.
    *
    * @param started resolves when the consumer's own code begins
    */
   run: <Result>(handler: () => Promise<Result>, started: Promise<void>) => Promise<Result>
-  /** Those behind the message need not wait for its end: it waits for another one of its key, or is no event. */
+  /** Lets the messages behind proceed: this message waits for another one of its key, or holds no event. */
   isOver: () => void
 }
 
 interface Partition {
-  /** Messages that wait for their turn. */
+  /** Queued messages. */
   waiting: number
-  /** Left to be stepped through. */
+  /** Messages still to be stepped through. */
   steps: number
   verdict?: Verdict
   tail: Promise<unknown>
 }
 
-/** Takes the messages of a partition one by one where the crash guard says so; every other message goes on as it came. */
+/** Processes the messages of a partition one at a time if the crash guard asks for it, and all others concurrently. */
 export class Stepping {
   readonly #guard: CrashGuard
   readonly #log: FastifyBaseLogger
@@ -54,7 +55,7 @@ export class Stepping {
     this.#wait = wait
   }
 
-  /** @param take begins with the message, in the order of the calls, and resolves with what became of it */
+  /** @param take starts processing the message and resolves with its outcome; called in the order of the messages */
   route (message: Message, take: (step?: Step) => Promise<Outcome | undefined>): Promise<unknown> {
     if (message.isFirst) this.#assigned(message)
     const partition = this.#partitions.get(message.partition)
@@ -71,48 +72,48 @@ export class Stepping {
           })
         }
         if (partition.waiting === 0 && this.#partitions.get(message.partition) === partition) this.#partitions.delete(message.partition)
-        take().then(resolve, resolve) // not awaited: those behind it go on
+        take().then(resolve, resolve) // not awaited: the next messages proceed
       })
     })
   }
 
-  /** Resolves when the message has come to its end, or sooner: the mark of its first attempt is gone, or it kills nothing. */
+  /** Resolves when the message is finished, or earlier, when the mark of its first attempt is removed or no longer needed. */
   async #step (message: Message, verdict: Verdict, take: (step: Step) => Promise<void>): Promise<void> {
-    const beside: Step['run'] = async handler => await this.#guard.beside(handler, message)
+    const shared: Step['run'] = async handler => await this.#guard.shared(handler, message)
     if (verdict.hasCrashed(message)) {
       return await this.#guard.withoutHandlers(async () => {
-        await take({ hasCrashed: true, run: beside, isOver () {} })
+        await take({ hasCrashed: true, run: shared, isOver () {} })
         await this.#delay(commitStoredMs)
       })
     }
     await this.#delay(verdict.holdBackMs(message))
     await new Promise<void>(resolve => {
       const run: Step['run'] = async (handler, started) => this.#wait.has(message)
-        ? await beside(handler, started)
-        : await this.#guard.alone(message, handler, { signal: this.#signal, onUnmarked: resolve, started })
+        ? await shared(handler, started)
+        : await this.#guard.exclusive(message, handler, { signal: this.#signal, onUnmarked: resolve, started })
       take({ hasCrashed: false, run, isOver: resolve }).then(resolve, resolve)
     })
   }
 
-  /** Shorter where the service ends. */
+  /** Waits; returns early when the service stops. */
   async #delay (ms: number): Promise<void> {
     if (ms > 0) await delay(ms, this.#signal).catch(() => {})
   }
 
-  /** Its messages wait until the database has said what is known of it. */
+  /** Queues the messages of a newly assigned partition until the crash guard's verdict has been read from the database. */
   #assigned (first: Message): void {
     const { topic, partition: number, offset } = first
     const partition: Partition = { waiting: 0, steps: 0, tail: Promise.resolve() }
     const before = this.#partitions.get(number)?.tail
     partition.tail = Promise.resolve(before).then(async () => {
-      const asked = await retry(async () => await this.#guard.assigned(first), { signal: this.#signal, onTransient: error => this.#wait.failed(first, error) })
+      const assigned = await retry(async () => await this.#guard.assigned(first), { signal: this.#signal, onTransient: error => this.#wait.failed(first, error) })
       this.#wait.ended(first, false)
-      if (!asked.ok) return this.#log.error({ err: asked.error, topic, partition: number }, 'the crash guard is off for this partition')
-      partition.verdict = asked.result
-      if (!asked.result.isStepped) return
+      if (!assigned.ok) return this.#log.error({ err: assigned.error, topic, partition: number }, 'crash guard off for this partition: its table cannot be used')
+      partition.verdict = assigned.result
+      if (!assigned.result.isStepped) return
       partition.steps = steppedMessages
-      this.#log.warn({ topic, partition: number, offset }, 'no progress over three assignments, or a death: this partition is taken one message at a time')
-    }).catch(() => {}) // only a stop gets here, and gives back what waits
+      this.#log.warn({ topic, partition: number, offset }, 'crash guard: no progress over three assignments, or a crash; this partition is processed one message at a time')
+    }).catch(() => {}) // only when stopping, which releases the queued messages
     this.#partitions.set(number, partition)
   }
 }

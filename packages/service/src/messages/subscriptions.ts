@@ -5,12 +5,12 @@ type Kafka = FastifyInstance['kafka']
 
 const isPattern = (topic: string) => topic.startsWith('^')
 
-/** What a service subscribes and listens to, in however many files. */
+/** The subscriptions and listeners of a service, collected over several calls. */
 export class Subscriptions {
   readonly #consumer: Kafka['consumer']
   readonly #subscribed = new Set<string>()
 
-  /** @param kafka the plugin's, whose own `subscribe` keeps the topics of its last call only; from here on they add up */
+  /** @param kafka the decorator of @fastify/kafka. Its `subscribe` keeps only the topics of the last call; here it is replaced so that they add up. */
   constructor (kafka: Kafka) {
     const { consumer, subscribe } = kafka
     this.#consumer = consumer
@@ -21,17 +21,17 @@ export class Subscriptions {
     if (consumer) consumer.subscribe = kafka.subscribe
   }
 
-  hears (topic: string): boolean {
+  hasListener (topic: string): boolean {
     return (this.#consumer?.listenerCount(topic) ?? 0) > 0
   }
 
-  /** @throws one Error that names the topics that are subscribed and have no listener, or the other way round */
+  /** @throws Error that names the topics that are subscribed without a listener, or have a listener without a subscription */
   check (): void {
     const subscribed = [...this.#subscribed]
-    const unheard = subscribed.filter(topic => !isPattern(topic) && !this.hears(topic))
-    if (unheard.length > 0) throw new Error(`subscribed, but without a listener: ${unheard.join(', ')}`)
-    const heard = this.#consumer?.eventNames().map(String).filter(name => name !== 'error') ?? []
-    const missing = subscribed.some(isPattern) ? [] : heard.filter(topic => !this.#subscribed.has(topic))
+    const withoutListener = subscribed.filter(topic => !isPattern(topic) && !this.hasListener(topic))
+    if (withoutListener.length > 0) throw new Error(`subscribed, but without a listener: ${withoutListener.join(', ')}`)
+    const withListener = this.#consumer?.eventNames().map(String).filter(name => name !== 'error') ?? []
+    const missing = subscribed.some(isPattern) ? [] : withListener.filter(topic => !this.#subscribed.has(topic))
     if (missing.length > 0) throw new Error(`with a listener, but not subscribed: ${missing.join(', ')}`)
   }
 }

@@ -4,10 +4,10 @@ import { readOnDemand, type Values } from './read-on-demand.js'
 
 type PartitionStatistics = Statistics['topics'][string]['partitions'][string]
 
-/** What librdkafka says of itself once a second: a choice of its statistics. @returns the listener for them */
+/** Metrics from librdkafka's statistics, which it emits once a second. @returns the listener for the statistics */
 export function clientMetrics (registry: Registry, group: string): (statistics: Statistics) => void {
   const latest = new Map<Statistics['type'], Statistics>()
-  /** While the broker refuses a fetch librdkafka knows no end of the partition. */
+  /** The last known lag by partition: while the broker refuses fetches, librdkafka does not know the end of the partition. */
   const lastLag = new Map<string, number>()
   const ofGroup = { messaging_consumer_group_name: group }
   const consumer = (value: (cgrp: NonNullable<Statistics['cgrp']>) => number): Values => {
@@ -23,32 +23,32 @@ export function clientMetrics (registry: Registry, group: string): (statistics: 
   })
   readOnDemand(registry, Gauge, {
     name: 'kafka_producer_queue_messages',
-    help: 'Messages that librdkafka holds for the broker: waiting to be sent, or to be acknowledged',
+    help: 'Messages in librdkafka\'s queue: waiting to be sent or to be acknowledged',
     labelNames: [],
     read: () => latest.has('producer') ? [[{}, latest.get('producer')?.msg_cnt ?? 0]] : []
   })
   readOnDemand(registry, Gauge, {
     name: 'kafka_consumer_assigned_partitions',
-    help: 'Partitions that this member of the group holds',
+    help: 'Partitions assigned to this member of the group',
     labelNames: ['messaging_consumer_group_name'],
     read: () => consumer(({ assignment_size: size }) => size)
   })
   readOnDemand(registry, Counter, {
     name: 'kafka_consumer_rebalances_total',
-    help: 'Times that the partitions of the group were dealt out anew, as this member saw it',
+    help: 'Rebalances of the group, as seen by this member',
     labelNames: ['messaging_consumer_group_name'],
     read: () => consumer(({ rebalance_cnt: count }) => count)
   })
   readOnDemand(registry, Gauge, {
     name: 'kafka_consumer_group_lag',
-    help: 'From the offset that the group has committed to the end of the partition; told by the member that holds it',
+    help: 'Messages between the committed offset of the group and the end of the partition; reported by the member that holds it',
     labelNames: ['messaging_destination_name', 'messaging_destination_partition_id', 'messaging_consumer_group_name'],
     read: () => Object.entries(latest.get('consumer')?.topics ?? {}).flatMap(([topic, { partitions }]) =>
       Object.entries(partitions).flatMap(([partition, statistics]): Values => {
-        const place = `${topic}[${partition}]`
-        const lag = lagOf(statistics) ?? (statistics.fetch_state === 'active' ? lastLag.get(place) : undefined)
-        if (lag === undefined) lastLag.delete(place)
-        else lastLag.set(place, lag)
+        const topicPartition = `${topic}[${partition}]`
+        const lag = lagOf(statistics) ?? (statistics.fetch_state === 'active' ? lastLag.get(topicPartition) : undefined)
+        if (lag === undefined) lastLag.delete(topicPartition)
+        else lastLag.set(topicPartition, lag)
         const labels = { messaging_destination_name: topic, messaging_destination_partition_id: partition, ...ofGroup }
         return lag === undefined ? [] : [[labels, lag]]
       }))
@@ -57,17 +57,17 @@ export function clientMetrics (registry: Registry, group: string): (statistics: 
   return statistics => { latest.set(statistics.type, statistics) }
 }
 
-/** Not those that were only configured, or are the same broker in another role. */
+/** Whether a broker counts as connected; bootstrap addresses and the coordinator's second entry for a broker do not count. */
 function isConnected ({ source, state }: Statistics['brokers'][string]): boolean {
   return source === 'learned' && state === 'UP'
 }
 
 /**
- * To the very end: librdkafka's own lag leaves out what an open transaction holds back. Where nothing was ever committed,
- * the group has all that there is before it.
+ * The lag to the end of the partition. librdkafka's own lag ends at the last stable offset and so leaves out messages behind an
+ * open transaction. If nothing was committed yet, the lag is the whole partition.
  */
 function lagOf ({ fetch_state: state, committed_offset: committed, lo_offset: low, hi_offset: end }: PartitionStatistics): number | undefined {
-  if (state !== 'active') return undefined // it is another member's, or not known yet
+  if (state !== 'active') return undefined // assigned to another member, or not known yet
   const next = committed >= 0 ? committed : low
   return next >= 0 && end >= 0 ? Math.max(0, end - next) : undefined
 }

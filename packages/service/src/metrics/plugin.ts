@@ -8,9 +8,9 @@ import { clientMetrics } from './client.js'
 import { readOnDemand } from './read-on-demand.js'
 
 export interface Metrics {
-  /** Who has something to count adds it here. */
+  /** The registry for all metrics of the service. */
   registry: Registry
-  /** Give this to the Kafka client. */
+  /** The Kafka client's `onStatistics` option. */
   onStatistics: (statistics: Statistics) => void
 }
 
@@ -19,10 +19,10 @@ declare module 'fastify' {
 }
 
 /**
- * /metrics for Prometheus. Names are those of OpenTelemetry's semantic conventions, where these have one, and a label only
- * ever has values that the code or the broker knows, never what somebody has sent. Register it before the routes.
+ * /metrics for Prometheus. Metric names follow OpenTelemetry's semantic conventions where those define one. Label values come
+ * from the code or the broker, never from a client. Register it before the routes.
  *
- * @param options.group the consumer group, where the service has one
+ * @param options.group the consumer group, if the service has one
  * @see https://opentelemetry.io/docs/specs/semconv/messaging/messaging-metrics/
  */
 export const metrics = fp(async (app: FastifyInstance, { group = '' }: { group?: string }) => {
@@ -32,7 +32,7 @@ export const metrics = fp(async (app: FastifyInstance, { group = '' }: { group?:
 
   readOnDemand(registry, Counter, {
     name: 'log_lines_dropped_total',
-    help: 'Lines of the log that were dropped, because nobody has read standard output',
+    help: 'Log lines dropped because standard output was not read',
     labelNames: [],
     read: () => [[{}, droppedLines()]]
   })
@@ -40,12 +40,12 @@ export const metrics = fp(async (app: FastifyInstance, { group = '' }: { group?:
   const requests = new Histogram({
     registers: [registry],
     name: 'http_server_request_duration_seconds',
-    help: 'Requests by route and status, and how long they took',
+    help: 'Duration of requests by route and status',
     labelNames: ['http_request_method', 'http_route', 'http_response_status_code'],
     buckets: durationBuckets
   })
   app.addHook('onResponse', (request, reply, done) => {
-    // The route, not the address that was typed; a request for none of them may be of any method, too.
+    // The route, not the URL. A request without a route may also have any method, so both are replaced.
     const route = request.is404 ? undefined : request.routeOptions?.url
     requests.observe({
       http_request_method: route === undefined ? '_OTHER' : request.method,
@@ -57,7 +57,7 @@ export const metrics = fp(async (app: FastifyInstance, { group = '' }: { group?:
 
   readOnDemand(registry, Counter, {
     name: 'http_server_broken_requests_total',
-    help: 'What was refused before it was a request, by status: 400 not HTTP, 408 too slow, 431 too many headers',
+    help: 'Requests refused before routing, by status: 400 not HTTP, 408 too slow, 431 headers too large',
     labelNames: ['http_response_status_code'],
     read: () => Object.entries(app.brokenRequests.byStatus).map(([status, count]) => [{ http_response_status_code: status }, count])
   })

@@ -4,8 +4,8 @@ type Labels = Record<string, string>
 export type Values = Array<[labels: Labels, value: number]>
 
 /**
- * Adds a metric whose values are kept elsewhere and read when somebody asks, so that counting costs no more than `+= 1`.
- * What is not among the values is not shown.
+ * Adds a metric whose values are kept elsewhere and read when /metrics is requested, so that counting costs only `+= 1`. Label
+ * sets that `read` does not return have no sample.
  */
 export function readOnDemand (registry: Registry, Kind: typeof Counter | typeof Gauge, { read, ...about }: {
   name: string
@@ -18,7 +18,7 @@ export function readOnDemand (registry: Registry, Kind: typeof Counter | typeof 
   async function collect () {
     const values = await read()
     metric.reset()
-    if (about.labelNames.length === 0) metric.remove() // what has no labels would be 0 now
+    if (about.labelNames.length === 0) metric.remove() // reset() has set a metric without labels to 0
     for (const [labels, value] of values) metric.inc(labels, value)
   }
 }

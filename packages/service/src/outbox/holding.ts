@@ -3,22 +3,22 @@ import type { Leases } from './leases.js'
 import { noRelay } from './table.js'
 
 /**
- * The relay ids that this relay holds: they say whose rows it may send. It knows by a clock of its own when its lease is over.
- * From then on another relay may send the same rows, and what was read before must not be pushed any more.
+ * The relay ids that this relay holds: it may send the rows of these ids. It measures its lease with a monotonic clock. When
+ * the lease has expired, another relay may send the same rows, so rows that were read before must not be pushed.
  */
 export class Holding {
   readonly #leases: Leases
   #own: number | undefined
   #ids: number[] = []
   #validUntil = -Infinity
-  /** Counts how often anything was lost. */
+  /** Incremented whenever the lease expired or an id was lost. */
   #epoch = 0
 
   constructor (leases: Leases) {
     this.#leases = leases
   }
 
-  /** The id for new rows: the relay's own, or before it has one, that of rows without a relay. */
+  /** The relay id for new rows: this relay's own, or `noRelay` before it has one. */
   get own (): number {
     return this.#own ?? noRelay
   }
@@ -35,17 +35,17 @@ export class Holding {
     return this.#own !== undefined && performance.now() < this.#validUntil
   }
 
-  /** Whether rows that were read at this epoch are still this relay's. */
+  /** Whether this relay may still send rows that were read in this epoch. */
   isCurrent (epoch: number): boolean {
     return this.isValid && epoch === this.#epoch
   }
 
-  /** To be called more often than the lease lasts. Rejects where the database is away. */
+  /** Renews the lease; call it more often than the lease lasts. Rejects if the database is unreachable. */
   async renew (): Promise<void> {
     this.#own ??= await this.#leases.acquire()
     if (this.#own === undefined) return
     const since = performance.now()
-    // A relay that was cut off from the database takes no ids of others at first: they may have been cut off, too.
+    // After losing the database, a relay does not take other relays' ids in its first renewal: they may have lost it too.
     const ids = await this.#leases.renew(this.isValid || this.#epoch === 0)
     if (!this.isValid || this.#ids.some(id => !ids.includes(id))) this.#epoch += 1
     if (!ids.includes(this.#own)) this.#own = undefined
@@ -54,15 +54,15 @@ export class Holding {
     if (ids.length > 1) await this.#giveBack()
   }
 
-  /** For good, so that the next relay need not wait until the lease is over. */
+  /** Gives back all ids, so that the next relay need not wait until the lease expires. */
   async release (): Promise<void> {
     this.#validUntil = -Infinity
     await this.#leases.releaseAll()
   }
 
-  /** Ids of dead relays whose rows are gone. A relay that starts takes them again. */
+  /** Gives back the ids of dead relays that have no rows left. A relay that starts reuses them. */
   async #giveBack (): Promise<void> {
-    const given = await this.#leases.release(this.#ids.filter(id => id !== this.#own))
-    this.#ids = this.#ids.filter(id => !given.includes(id))
+    const released = await this.#leases.release(this.#ids.filter(id => id !== this.#own))
+    this.#ids = this.#ids.filter(id => !released.includes(id))
   }
 }

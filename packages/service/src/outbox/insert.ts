@@ -4,8 +4,8 @@ import type { OutboundMessage } from '../publishing/message.js'
 import type { Relay } from './relay.js'
 import { isUnparked } from './table.js'
 
-// In their order, which gives each its seq. Only rows with an older one of their aggregate and topic are returned as previous:
-// that is looked up in the index outbox_aggregateid, where a new aggregate has nothing, in the table as it was before this statement.
+// Rows are inserted in the given order, which sets seq. `previous` is the newest older row of the same aggregate and topic. The
+// lookup uses the index outbox_aggregateid and sees the table as it was before this statement; a new aggregate has no entry there.
 const addedSql = (first: number, condition = '') => `
   insert into outbox as added (id, aggregatetype, aggregateid, type, payload, traceparent, relay_id)
   select event.id, $${first + 2}, aggregateid, type, payload, traceparent, $${first + 1}
@@ -24,23 +24,23 @@ const insertStoredSql = ({ text, values = [] }: QueryConfig) => `
   select stored.id::text as id, behind.id as "eventId", behind.previous
   from stored left join (select * from added where previous is not null) as behind on behind.aggregateid = stored.id::text`
 
-// Its plan is kept, and is often made while the table is empty, when reading all of it looks cheap. A backlog of events would
-// then be read whole for each new one, which costs seconds just when the broker is away.
+// PostgreSQL caches the plan, and often makes it while the table is empty, when a sequential scan looks cheap. With a backlog,
+// each insert would then scan the whole table: seconds for each, while the broker is unreachable.
 const onlyByIndex = { name: 'only-by-index', text: 'set local enable_seqscan = off' }
 const asBefore = { name: 'as-before', text: 'set local enable_seqscan to default' }
 
-/** Told of rows once their transaction is committed. */
+/** The part of the relay that new rows need: the id to store, and `add`, called after the commit. */
 type Inserter = Pick<Relay, 'relayId' | 'add'>
 interface Behind { eventId: string | null, previous: string | null }
 
-/** Inserts rows in the order given, with the next statement of `db` or its commit. */
+/** Inserts rows in the given order. The insert is sent with the next statement of `db`, or with its commit. */
 export async function insertRows (db: Db, messages: OutboundMessage[], relay: Inserter, aggregateType: string): Promise<void> {
   const { relayId } = relay
   const statement = { name: 'outbox-add', text: insertSql, values: [JSON.stringify(messages), relayId, aggregateType] }
   await insert<Behind>(db, statement, behind => handOver(db, messages, relay, relayId, behind))
 }
 
-/** The same for those messages whose aggregate is among the ids that `statement` returns, which has a name. */
+/** Like `insertRows`, for the messages whose aggregate id is among the ids that `statement` returns. The statement needs a name. */
 export async function insertRowsOfStored (db: Db, statement: QueryConfig, messages: OutboundMessage[], relay: Inserter, aggregateType: string, onStored: (ids: Set<string>) => void): Promise<void> {
   const { relayId } = relay
   const { name, values = [] } = statement
@@ -58,7 +58,7 @@ async function insert<Row> (db: Db, statement: QueryConfig, onResult: (rows: Row
   await defer(db, asBefore)
 }
 
-/** The relay gets them after the commit. */
+/** Passes the rows to the relay after the commit. */
 function handOver (db: Db, messages: OutboundMessage[], relay: Inserter, relayId: number, behind: Behind[]): void {
   const previous = new Map(behind.filter(({ eventId }) => eventId !== null).map(({ eventId, previous }) => [eventId, previous]))
   afterCommit(db, () => {

@@ -3,26 +3,26 @@ import type { Pool } from 'pg'
 import { relay } from '../limits.js'
 import { noRelay } from './table.js'
 
-/** A relay that says nothing for this long has died: the rows of its ids are then another relay's. */
+/** Lease in seconds. A relay that has not renewed it counts as dead, and another relay takes its ids and rows. */
 const { leaseS } = relay
 
-/** The statements that take, keep and give back relay ids. Each is one transaction, and none waits for a lock. */
+/** The statements that acquire, renew and release relay ids. Each is one transaction, and none waits for a lock. */
 export interface Leases {
-  /** An id that nobody holds, or a new one; undefined where another relay was faster. */
+  /** Returns a free id or a new one; undefined if another relay took it first. */
   acquire: () => Promise<number | undefined>
   /**
-   * Keeps the ids of this relay for another `leaseS`.
-   * @param adopt whether to take ids with waiting rows whose relay has died, too
-   * @returns all that are this relay's now
+   * Renews the ids of this relay for another `leaseS`.
+   * @param adopt whether to also take the ids of dead relays that have waiting rows
+   * @returns all ids that this relay now holds
    */
   renew: (adopt: boolean) => Promise<number[]>
-  /** Gives back those of the ids that have no rows any more, and returns them. */
+  /** Releases those of the ids that have no rows left, and returns them. */
   release: (ids: number[]) => Promise<number[]>
-  /** Gives back all of them, rows or not. */
+  /** Releases all ids, with or without rows. */
   releaseAll: () => Promise<void>
 }
 
-// Asked so that the index answers: for "exists" PostgreSQL may read the whole table.
+// min() uses the index; with "exists" PostgreSQL may scan the whole table.
 const hasRows = '(select min(type) from outbox where relay_id = outbox_relays.id and parked is null) is not null'
 const untilSql = `now() + interval '${leaseS} s'`
 
@@ -50,7 +50,7 @@ const releaseSql = `
 
 const releaseAllSql = 'update outbox_relays set held_by = null, held_until = \'-infinity\' where held_by = $1'
 
-/** For one relay, from its start to its end. */
+/** Creates the leases of one relay. Its holder id is new at each start. */
 export function outboxLeases (pool: Pool): Leases {
   const holder = randomUUID()
   const ids = async (text: string, ...values: unknown[]) => {
@@ -60,7 +60,7 @@ export function outboxLeases (pool: Pool): Leases {
   return {
     acquire: async () => (await ids(acquireSql))[0],
     renew: async adopt => await ids(renewSql, adopt),
-    release: async given => await ids(releaseSql, given),
+    release: async released => await ids(releaseSql, released),
     releaseAll: async () => { await ids(releaseAllSql) }
   }
 }

@@ -16,7 +16,7 @@ declare module 'fastify' {
   }
 }
 
-/** The transactional outbox: an event is stored in the transaction of the change that it reports, and the relay sends it. */
+/** The transactional outbox: an event is stored in the transaction of the change that it reports, then the relay sends it. */
 export class Outbox {
   readonly #relay: Pick<Relay, 'relayId' | 'add'>
   readonly #messageOf: (event: Event) => OutboundMessage
@@ -31,12 +31,13 @@ export class Outbox {
   }
 
   /**
-   * Adds events to the transaction of `db`: each is sent if, and only if, that is committed, those of one subject in the order
-   * in which they were added. (Where several transactions write about one subject, each must hold a lock on the row that
-   * changed.) With a `db` of `app.transaction` or of a consumer's handler they are stored with the next statement or the commit,
-   * which hands them to the relay at once; with a client of the caller's own they are found within a second.
+   * Adds events to the transaction of `db`. They are sent if, and only if, it commits. Events of one subject are sent in the
+   * order in which they were added; if several transactions write about one subject, each must lock the changed row.
    *
-   * @throws Error where an event is none of a topic that this service sends, or is larger than its topic takes
+   * With a `db` of `app.transaction` or of a consumer's handler, the events are stored with the next statement or the commit,
+   * and reach the relay right after the commit. With a client of the caller's own, the relay finds them within a second.
+   *
+   * @throws Error if this service has not declared the event's topic, or the event is larger than its topic allows
    */
   async add (db: Db, events: Event | Event[]): Promise<void> {
     const messages = (Array.isArray(events) ? events : [events]).map(this.#messageOf)
@@ -45,12 +46,12 @@ export class Outbox {
   }
 
   /**
-   * Stores rows and the events that tell of them in one transaction and one round trip, for a hot path: an event is added
-   * where its subject is the `id` of a row that the statement returns.
+   * For hot paths: stores rows and their events in one transaction and one round trip. An event is added if its subject is
+   * the `id` of a row that the statement returns.
    *
-   * @param statement `insert … returning id` or the like, with a name, since it is prepared
-   * @returns those ids
-   * @throws as `add`, and what the database throws
+   * @param statement such as `insert … returning id`; it needs a name because it is prepared
+   * @returns the ids that the statement returned
+   * @throws the errors of `add` and of the database
    */
   async storeWithEvents (statement: QueryConfig & { name: string }, events: Event[]): Promise<Set<string>> {
     const messages = events.map(this.#messageOf)
@@ -60,7 +61,7 @@ export class Outbox {
   }
 }
 
-/** The outbox. Its rows wait for the relay, which begins when Kafka's clients are there (plugin.ts). */
+/** Decorates the app with the outbox. The relay starts later, when the Kafka clients are registered (plugin.ts). */
 export const outbox = fp(async (app: FastifyInstance, { aggregateType }: { aggregateType: string }) => {
   const { pool, requestPool } = app.database
   const relay = new Relay(outboxRows(pool), outboxLeases(pool), app.push, app.log, app.kafkaName.bind(app))

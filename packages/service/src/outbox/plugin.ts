@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import type { BrokerState } from '../kafka/broker-state.js'
 import { outboxMetrics } from './metrics.js'
 
-/** The relay from the outbox table to the broker, through the plugin's producer. */
+/** Runs the relay, which sends the rows of the outbox table through the producer of @fastify/kafka. */
 export const outboxRelay = fp(async (app: FastifyInstance, { broker }: { broker: BrokerState }) => {
   outboxMetrics(app.metrics.registry, app.database, app.log)
   broker.onChange = isBack => app.relay.brokerIsBack(isBack)
@@ -11,6 +11,6 @@ export const outboxRelay = fp(async (app: FastifyInstance, { broker }: { broker:
   app.addHook('onReady', async () => {
     app.database.migrated.then(() => app.relay.start(), () => {})
   })
-  // Runs before the producer and the pool are closed: hooks run in reverse order of their registration.
+  // Stops before the producer and the pool are closed: onClose hooks run in reverse order of registration.
   app.addHook('onClose', async () => await app.relay.stop())
 }, { name: 'outbox-relay', dependencies: ['outbox', '@fastify/kafka'] })

@@ -14,17 +14,20 @@ import type { OutboxRow } from './table.js'
 const maxInFlight = 1000
 const maxBackoffMs = 1000
 
-/** What the relay tells and is told. */
+/** Callbacks of the `TopicRelay` that owns the publisher. */
 interface Owner {
-  /** Whether rows of this epoch may still be pushed; see `Holding`. */
+  /** Whether this relay may still push rows of this epoch; see `Holding`. */
   isCurrent: (epoch: number) => boolean
-  /** Called with the rows that are of no concern any more: removed from the table, or parked. */
+  /** Called with rows that are done: removed from the table, or parked. */
   onSettled: (ids: string[]) => void
-  /** Called with rows that were not pushed, because they are no longer this relay's. */
+  /** Called with rows that were not pushed because this relay no longer holds their ids. */
   onLost: (ids: string[]) => void
 }
 
-/** Sends the rows of one topic until they are acknowledged, those of one aggregate in order, and removes them from the table in groups. */
+/**
+ * Pushes the rows of one topic until the broker has acknowledged them, those of one aggregate in order. Acknowledged rows are
+ * removed from the table in batches.
+ */
 export class OutboxPublisher {
   readonly #rows: OutboxRows
   readonly #push: Push
@@ -35,20 +38,20 @@ export class OutboxPublisher {
   readonly #status: DependencyStatus
   readonly #ordered = new KeyedQueue()
   readonly #oneByOne = new KeyedQueue()
-  /** False from a failure until the next acknowledgement. */
-  #isTaking = true
+  /** False from a failed push until the next acknowledgement. */
+  #isAccepting = true
   /** Failed pushes since the last acknowledgement, and the row of the last one. */
   #failures = 0
   #failedLast: string | undefined
-  // While it takes nothing, one push is enough to learn that it does again.
-  readonly #slots = new Semaphore(() => this.#isTaking && !this.#broker.isAway ? maxInFlight : 1)
+  // While pushes fail, one at a time is enough to notice the recovery.
+  readonly #slots = new Semaphore(() => this.#isAccepting && !this.#broker.isAway ? maxInFlight : 1)
   readonly #stop = new AbortController()
   readonly #inFlight = new Set<Promise<unknown>>()
   readonly #removal: Removal
 
   /**
-   * @param topic as the broker knows it
-   * @param broker what is known of the broker, which all topics share
+   * @param topic the topic's name on the broker
+   * @param broker the status of the broker, shared by all topics
    */
   constructor (topic: string, rows: OutboxRows, push: Push, log: FastifyBaseLogger, broker: DependencyStatus, owner: Owner) {
     this.#topic = topic
@@ -61,23 +64,25 @@ export class OutboxPublisher {
     this.#status = new DependencyStatus(log, 'the topic')
   }
 
-  /** @param epoch when the row was this relay's */
+  /** @param epoch the epoch of `Holding` in which the row was read or added */
   send (row: OutboxRow, epoch: number): void {
     this.#ordered.run(row.aggregateid, async () => {
       for (let failures = 1; !this.#stop.signal.aborted; failures += 1) {
         if (await this.#slots.run(async () => await this.#attempt(row, epoch))) return
-        await this.#wait(backoffMs(failures, maxBackoffMs)) // without a slot: other aggregates go on
+        await this.#wait(backoffMs(failures, maxBackoffMs)) // holds no slot meanwhile, so other aggregates proceed
       }
     })
   }
 
-  /** Starts nothing more, and waits up to 0.8 s for what is on its way. The rest stays in the table. */
+  /**
+   * Starts no more pushes, waits up to 0.8 s for those in flight, then up to 0.3 s for the removal of acknowledged rows. The
+   * other rows stay in the table and are sent after the next start.
+   */
   async stop (): Promise<void> {
     this.#stop.abort()
-    const settled = Promise.allSettled(this.#inFlight)
-      .then(async () => await delay(0)) // then each attempt knows, too
-      .then(async () => await this.#removal.finished())
+    const settled = Promise.allSettled(this.#inFlight).then(async () => await delay(0)) // lets each attempt handle its result
     await Promise.race([settled, delay(shutdown.relayAcknowledgementsMs)])
+    await Promise.race([this.#removal.finished(), delay(shutdown.relayRemovalMs)])
   }
 
   /** @returns whether the row needs no further attempt */
@@ -91,7 +96,7 @@ export class OutboxPublisher {
       const pushed = this.#push(row)
       this.#inFlight.add(pushed)
       await pushed.finally(() => this.#inFlight.delete(pushed))
-      this.#isTaking = true
+      this.#isAccepting = true
       this.#failures = 0
       this.#status.recovered({ topic: this.#topic })
       this.#log.info(this.#about(row), 'event sent')
@@ -100,7 +105,7 @@ export class OutboxPublisher {
     } catch (err) {
       if (this.#stop.signal.aborted) return true
       if ((err as { retriable?: boolean }).retriable === false) {
-        // A broker refuses a batch as a whole, for what one of its messages is, or for their sum.
+        // A broker refuses a whole batch because of one message, or because of the batch's size: retry the row in a batch of one.
         return isAlone ? await this.#park(row, err) : await this.#oneByOne.run('', async () => await this.#attempt(row, epoch, true))
       }
       await this.#hasFailed(row, err)
@@ -108,9 +113,9 @@ export class OutboxPublisher {
     }
   }
 
-  /** One failure may be of its row alone. With the second in a row the topic is away, and if they are of two rows, the next row waits, too. */
+  /** A single failure may concern its row only. From the second in a row the topic is logged as away; if the two are of different rows, the slot is held for the back-off too. */
   async #hasFailed ({ id }: OutboxRow, err: unknown): Promise<void> {
-    this.#isTaking = false
+    this.#isAccepting = false
     this.#failures += 1
     if (this.#broker.isAway) this.#broker.failed(err)
     else if (this.#failures > 1) this.#status.failed(err, { topic: this.#topic })
@@ -119,11 +124,11 @@ export class OutboxPublisher {
     if (isOfTwo) await this.#wait(backoffMs(this.#failures, maxBackoffMs))
   }
 
-  /** The broker would refuse it each time; those behind it go on. */
+  /** Parks a row that the broker refuses permanently, so that the rows behind it proceed. */
   async #park (row: OutboxRow, err: unknown): Promise<boolean> {
     try {
       await this.#rows.park(row.id, describeError(err))
-      this.#log.error({ err, ...this.#about(row) }, 'event parked in the outbox: the broker does not take it')
+      this.#log.error({ err, ...this.#about(row) }, 'event parked in the outbox: the broker refuses it')
       this.#owner.onSettled([row.id])
       return true
     } catch (error) {
@@ -133,13 +138,13 @@ export class OutboxPublisher {
     }
   }
 
-  /** For log lines; the trace by the name that OpenTelemetry gives it there. */
+  /** Fields of the row's log lines; `trace_id` is OpenTelemetry's name for logs. */
   #about ({ id, traceparent }: OutboxRow): { eventId: string, topic: string, trace_id?: string } {
     const created = spanContextOf(traceparent ?? undefined)
     return { eventId: id, topic: this.#topic, ...(created && { trace_id: created.traceId }) }
   }
 
-  /** Ends early on a stop. */
+  /** Returns early when the publisher is stopped. */
   async #wait (ms: number): Promise<void> {
     await delay(ms, this.#stop.signal).catch(() => {})
   }

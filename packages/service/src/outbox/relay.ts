@@ -11,18 +11,18 @@ import type { InsertedRow } from './table.js'
 import { TopicRelay } from './topic-relay.js'
 
 /**
- * Brings outbox rows to the broker, each at least once, those of one aggregate and topic in order. A row leaves the table
- * only when its message is acknowledged, so it is still there whatever dies.
+ * Sends outbox rows to the broker, each at least once, those of one aggregate and topic in order. A row is deleted only after
+ * its message is acknowledged, so no crash loses it.
  *
- * Each row belongs to the relay id under which it was inserted, and only the relay that holds this id sends it: so replicas
- * share the work, and a row is sent only when every older one of its aggregate is gone or held by the same relay. A relay
- * renews its ids each second; those of a relay that died are taken by another one after 5 s, at once after a stop.
+ * Each row belongs to the relay id under which it was inserted, and only the relay that holds this id sends it. So replicas
+ * share the work, and a row is sent only when every older row of its aggregate is deleted or held by the same relay. A relay
+ * renews its ids each second. Another relay takes the ids of a crashed relay after 5 s, those of a stopped relay immediately.
  *
- * Rows come by `add` right after their commit. Besides, the table is read
- * - each second, for what a crash or a lost answer left, what somebody else inserted, and what had to wait for another relay;
- * - after `add` had to leave rows there, until none is left.
+ * `add` receives rows right after their commit. In addition the table is read
+ * - each second, for rows left by a crash or a lost answer, rows inserted by other writers, and rows that waited for another relay;
+ * - after `add` has left rows in the table, until none is left.
  *
- * Each topic has its own queue, memory, reads and back-off: a topic that takes nothing delays no other one.
+ * Each topic has its own queue, memory, reads and back-off, so a failing topic delays no other topic.
  */
 export class Relay {
   readonly #rows: OutboxRows
@@ -37,7 +37,7 @@ export class Relay {
   #timer: NodeJS.Timeout | undefined
   #isStopped = false
 
-  /** @param kafkaName a topic's name as the broker knows it, for the log */
+  /** @param kafkaName returns a topic's name on the broker, for the log */
   constructor (rows: OutboxRows, leases: Leases, push: Push, log: FastifyBaseLogger, kafkaName = (name: string) => name) {
     this.#rows = rows
     this.#holding = new Holding(leases)
@@ -48,7 +48,7 @@ export class Relay {
     this.#refusal = new DependencyStatus(log, 'the outbox')
   }
 
-  /** Rows that are handed to `add` are to be inserted with this `relay_id`. */
+  /** The `relay_id` with which to insert rows that are then passed to `add`. */
   get relayId (): number {
     return this.#holding.own
   }
@@ -59,18 +59,18 @@ export class Relay {
     })
   }
 
-  /** Takes a row whose transaction is committed. */
+  /** Queues a row whose transaction is committed. */
   add (row: InsertedRow): void {
     this.#topic(row.type).add(row)
   }
 
-  /** Reports whether a broker is connected; while none is, one push of each topic is outstanding. */
+  /** Reports whether a broker is connected. While none is, each topic has only one push in flight. */
   brokerIsBack (isBack: boolean): void {
     if (isBack) this.#broker.recovered()
     else this.#broker.failed()
   }
 
-  /** Ends within 1.5 s; what is not acknowledged by then is sent by another relay, or after the next start. */
+  /** Stops within 1.8 s. Rows not acknowledged by then are sent by another relay, or after the next start. */
   async stop (): Promise<void> {
     this.#isStopped = true
     clearTimeout(this.#timer)
@@ -87,7 +87,7 @@ export class Relay {
     return topic
   }
 
-  /** Renews the lease, and has the topics of waiting rows read. */
+  /** Renews the lease and reads the topics that have waiting rows. */
   async #scan (): Promise<void> {
     try {
       await this.#holding.renew()
@@ -96,7 +96,7 @@ export class Relay {
       for (const name of names) this.#topic(name).read()
       this.#refusal.recovered()
     } catch (err) {
-      // A database that is away has a line of its own.
+      // Only refused statements are reported here: an unreachable database has its own log line.
       if (isOfStatement(err)) this.#refusal.failed(err, {}, 'the database refuses to read it or its leases')
       else this.#log.debug({ err }, 'outbox not read')
     }

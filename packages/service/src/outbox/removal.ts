@@ -4,12 +4,12 @@ import { DependencyStatus } from '../logging/dependency-status.js'
 import { delay } from '../concurrency/delay.js'
 import type { OutboxRows } from './rows.js'
 
-const removeAtOnce = 1000
-/** Between two removals: a statement and a commit each, for what was acknowledged meanwhile. */
+const maxBatch = 1000
+/** Pause between two deletes in ms: each is a statement and a commit, so acknowledgements are collected meanwhile. */
 const removeEveryMs = 25
 const retryMs = 1000
 
-/** Removes rows whose message is acknowledged, one statement at a time: what is acknowledged meanwhile makes the next group. */
+/** Deletes acknowledged rows, one statement at a time. Rows acknowledged during a delete form the next batch. */
 export class Removal {
   readonly #rows: OutboxRows
   readonly #log: FastifyBaseLogger
@@ -19,7 +19,7 @@ export class Removal {
   #acked: string[] = []
   #removing: Promise<void> | undefined
 
-  /** @param signal ends all waits; what cannot be removed then is left, and sent twice */
+  /** @param signal ends all waits; rows that cannot be deleted then stay in the table and are sent again */
   constructor (rows: OutboxRows, log: FastifyBaseLogger, onSettled: (ids: string[]) => void, signal: AbortSignal) {
     this.#rows = rows
     this.#log = log
@@ -33,15 +33,15 @@ export class Removal {
     this.finished()
   }
 
-  /** Resolves when all are removed, or left after a stop. */
+  /** Resolves when all acknowledged rows are deleted, or when the signal is aborted and a delete fails. */
   finished (): Promise<void> {
-    this.#removing ??= this.#removeGroups().finally(() => { this.#removing = undefined })
+    this.#removing ??= this.#removeBatches().finally(() => { this.#removing = undefined })
     return this.#removing
   }
 
-  async #removeGroups (): Promise<void> {
+  async #removeBatches (): Promise<void> {
     while (this.#acked.length > 0) {
-      const ids = this.#acked.splice(0, removeAtOnce)
+      const ids = this.#acked.splice(0, maxBatch)
       try {
         await this.#rows.remove(ids)
         this.#refusal.recovered()

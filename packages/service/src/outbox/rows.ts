@@ -2,28 +2,28 @@ import type { Pool } from 'pg'
 import { relayMemory } from '../limits.js'
 import { isUnparked, type OutboxRow } from './table.js'
 
-/** A read ends with the row that passes the bytes, so that large events do not fill the memory. */
+/** A read ends with the row that exceeds `readBytes`, so that large events do not fill the memory. */
 const { readRows, readBytes } = relayMemory
 
-/** What a read says of a row. */
+/** A row as a read returns it. */
 export interface ReadRow extends OutboxRow {
-  /** An older row of the same aggregate and topic waits under another relay id, and goes first. */
+  /** An older row of the same aggregate and topic waits under another relay id and must be sent first. */
   isBlocked: boolean
-  /** Another row follows: where this is the last one of a read, that one was left for its size. */
+  /** Another row follows. On the last row of a read: the following row was left out because of the byte limit. */
   hasNext?: boolean
 }
 
-/** The relay's statements about rows. */
+/** The relay's statements on outbox rows. */
 export interface OutboxRows {
   /** The topics of the rows that wait under these relay ids. */
   topics: (relayIds: number[]) => Promise<string[]>
-  /** The first rows of a topic under these relay ids, 1000 or 8 MB at most. Nothing is written: no other relay sends these rows. */
+  /** The first rows of a topic under these relay ids, at most 1000 rows or 8 MB. They need no lock: no other relay sends them. */
   read: (topic: string, relayIds: number[]) => Promise<ReadRow[]>
   remove: (ids: string[]) => Promise<void>
   park: (id: string, reason: string) => Promise<void>
 }
 
-// Jumps from topic to topic in the index, however many rows each has.
+// A loose index scan: jumps from topic to topic in the index, independent of the number of rows.
 const topicsSql = `
   with recursive found as (
     select relay_id, (select min(type) from outbox where outbox.relay_id = held.relay_id and parked is null) as type from unnest($1::int[]) held (relay_id)
@@ -32,7 +32,7 @@ const topicsSql = `
   )
   select distinct type from found where type is not null`
 
-// The limit comes before the check for older rows: otherwise PostgreSQL expects a long run, and compiles (jit) for half a second.
+// The limit stands before the check for older rows: otherwise PostgreSQL overestimates the cost and spends half a second on JIT.
 const readSql = `
   with first as (
     select row.* from unnest($2::int[]) held (relay_id) cross join lateral (
@@ -41,8 +41,8 @@ const readSql = `
     ) row
     order by seq, created_at, id limit ${readRows}
   ), sized as (
-    select *, sum(octet_length(payload)) over place - octet_length(payload) as before, lead(id) over place is not null as "hasNext"
-    from first window place as (order by seq, created_at, id)
+    select *, sum(octet_length(payload)) over ordered - octet_length(payload) as before, lead(id) over ordered is not null as "hasNext"
+    from first window ordered as (order by seq, created_at, id)
   )
   select id, aggregateid, type, payload, traceparent, relay_id, "hasNext", exists (
     select from outbox older

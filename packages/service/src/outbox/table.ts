@@ -1,22 +1,22 @@
 import type { OutboundMessage } from '../publishing/message.js'
 
-/** The relay id of rows that no relay inserted: old versions, SQL by hand. */
+/** The relay id of rows that no relay inserted: those of old versions and of manual SQL. */
 export const noRelay = 0
 
-/** What the relay needs of a row. */
+/** The columns of a row that the relay needs. */
 export interface OutboxRow extends OutboundMessage {
-  /** The relay id under which the row was inserted: the relay that holds that id sends the row, no other does. */
+  /** The relay id under which the row was inserted. Only the relay that holds this id sends the row. */
   relay_id: number
 }
 
 /** A row that was just inserted. */
 export interface InsertedRow extends OutboxRow {
-  /** The newest row of its aggregate and topic that waited in the table at the insert: that one goes first. Null where there was none. */
+  /** Id of the newest row of its aggregate and topic that waited at the insert and must be sent first; null if there was none. */
   previous: string | null
 }
 
 /**
- * That a row of this alias is not parked, as `parked is null` says, written so that the index outbox_relay_id is not taken
- * for a search by aggregate: PostgreSQL 18 skips through its relay ids, and reads all that wait where it knows too little of the table.
+ * SQL condition `parked is null` for this table alias, written so that PostgreSQL does not use the index outbox_relay_id for
+ * a search by aggregate: with few statistics, PostgreSQL 18 would skip-scan its relay ids and read all waiting rows.
  */
 export const isUnparked = (row: string) => `coalesce(${row}.parked is null, false)`

@@ -11,31 +11,31 @@ import type { InsertedRow, OutboxRow } from './table.js'
 const { maxRows, maxBytes, readRows, readBytes } = relayMemory
 const busyReadMs = 10_000
 
-/** The relay of one topic: holds a bounded part of its rows, and reads the rest from the table as there is room. */
+/** The relay of one topic: holds a bounded number of rows in memory, and reads the rest from the table when there is capacity. */
 export class TopicRelay {
   readonly #topic: string
   readonly #rows: OutboxRows
   readonly #holding: Holding
   readonly #log: FastifyBaseLogger
   readonly #publisher: OutboxPublisher
-  /** The size of each row that is on its way. */
+  /** Size in bytes of each row that is passed to the publisher and not settled. */
   readonly #held = new Map<string, number>()
   #heldBytes = 0
-  /** When the rows that are held were this relay's; see `Holding`. */
+  /** The epoch of the held rows; see `Holding`. */
   #heldEpoch = 0
-  /** Whether the table may have rows that are not held here. */
+  /** Whether the table may have rows that are not held in memory. */
   #mustRead = true
   #isReading = false
   #reading = Promise.resolve()
   #readAt = -Infinity
-  /** Rows that came while the table was read; their turn is after those that were read. */
+  /** Rows added during a read. They are published after the rows of that read. */
   #arrived = new Map<string, OutboxRow>()
-  /** Rows that were removed while the table was read: what is read may still have them. */
-  readonly #goneMeanwhile = new Set<string>()
+  /** Rows settled during a read, whose result may still contain them. */
+  readonly #settledMeanwhile = new Set<string>()
   #hasLeftSome = false
   #isStopped = false
 
-  /** @param brokerName the topic's name as the broker knows it */
+  /** @param brokerName the topic's name on the broker */
   constructor (topic: string, brokerName: string, rows: OutboxRows, holding: Holding, push: Push, log: FastifyBaseLogger, broker: DependencyStatus) {
     this.#topic = topic
     this.#rows = rows
@@ -51,24 +51,24 @@ export class TopicRelay {
     })
   }
 
-  /** Reads the table until no row is left there that is not held. A busy relay does so less often: meanwhile `add` leaves rows there. */
+  /** Reads the table until it has no row that is not held. A busy relay does so at most every 10 s; until then rows stay in the table. */
   read (): void {
-    if (!this.#hasRoomToRead && performance.now() - this.#readAt < busyReadMs) return
+    if (!this.#hasReadCapacity && performance.now() - this.#readAt < busyReadMs) return
     this.#mustRead = true
     this.#startRead()
   }
 
   /**
-   * Takes a row whose transaction is committed. It goes behind the older row of its aggregate where that one is held here;
-   * where it is not, another relay may have that one, and the table says when this one's turn is.
+   * Takes a row whose transaction is committed. If its aggregate's older row is held here, the row is queued behind it. If
+   * not, another relay may hold the older row, so this one is left in the table for a later read.
    */
   add (row: InsertedRow): void {
     const isOurs = this.#holding.isValid && row.relay_id === this.#holding.own
     const isNext = row.previous === null || this.#held.has(row.previous) || this.#arrived.has(row.previous)
-    const isWelcome = isNext && isOurs && this.#held.size + this.#arrived.size < maxRows && this.#heldBytes < maxBytes
-    if (isWelcome && this.#isReading) {
+    const isAccepted = isNext && isOurs && this.#held.size + this.#arrived.size < maxRows && this.#heldBytes < maxBytes
+    if (isAccepted && this.#isReading) {
       this.#arrived.set(row.id, row)
-    } else if (isWelcome && !this.#mustRead) {
+    } else if (isAccepted && !this.#mustRead) {
       this.#take(row)
     } else {
       this.#leaveSome()
@@ -76,12 +76,12 @@ export class TopicRelay {
     }
   }
 
-  /** Ends within 1.2 s; what is not acknowledged by then is sent after the next start. */
+  /** Stops within 1.5 s. Rows not acknowledged by then are sent after the next start. */
   async stop (): Promise<void> {
-    // Rows whose commit came while the table was read are sent after that read, like all others of the last requests.
+    // Rows of the last requests may have arrived during a read, and are pushed after it.
     await Promise.race([this.#reading, delay(shutdown.relayReadMs)])
     this.#isStopped = true
-    await delay(0) // their pushes have begun by then
+    await delay(0) // lets their pushes begin
     await this.#publisher.stop()
   }
 
@@ -105,23 +105,23 @@ export class TopicRelay {
     for (const id of ids) {
       this.#heldBytes -= this.#held.get(id) ?? 0
       this.#held.delete(id)
-      if (this.#isReading) this.#goneMeanwhile.add(id)
+      if (this.#isReading) this.#settledMeanwhile.add(id)
     }
     this.#startRead()
   }
 
-  /** Rows are held that were this relay's and are not pushed any more. Those behind them wait until they are left. */
+  /** Rows of a lost epoch are still held and will not be pushed. New rows are taken only after those are dropped. */
   get #hasLost (): boolean {
     return this.#held.size > 0 && this.#heldEpoch !== this.#holding.epoch
   }
 
-  /** A read goes beyond what is held. */
-  get #hasRoomToRead (): boolean {
+  /** At most half of a read's limits is held, so that a read returns rows beyond the held ones. */
+  get #hasReadCapacity (): boolean {
     return this.#held.size <= readRows / 2 && this.#heldBytes <= readBytes / 2
   }
 
   #startRead (): void {
-    if (!this.#mustRead || this.#isReading || this.#isStopped || !this.#hasRoomToRead || this.#hasLost || !this.#holding.isValid) return
+    if (!this.#mustRead || this.#isReading || this.#isStopped || !this.#hasReadCapacity || this.#hasLost || !this.#holding.isValid) return
     this.#isReading = true
     this.#reading = this.#read()
   }
@@ -131,29 +131,29 @@ export class TopicRelay {
     this.#hasLeftSome = false
     const { epoch } = this.#holding
     let isDone = false
-    let isAway = false
+    let hasFailed = false
     try {
       const rows = await this.#rows.read(this.#topic, this.#holding.ids)
       if (this.#holding.isCurrent(epoch)) {
         const held = this.#held.size
-        for (const row of rows) if (!row.isBlocked && !this.#goneMeanwhile.has(row.id)) this.#take(row)
-        // Where all wait for another relay, the next scan comes back to them.
+        for (const row of rows) if (!row.isBlocked && !this.#settledMeanwhile.has(row.id)) this.#take(row)
+        // If every row is blocked by another relay, the next scan reads them again.
         isDone = !this.#hasLeftSome && ((rows.length < readRows && rows.at(-1)?.hasNext !== true) || this.#held.size === held)
       }
     } catch (err) {
-      isAway = true // the next scan comes back to it
+      hasFailed = true // the next scan reads again
       this.#log.debug({ err }, 'outbox not read')
     }
     this.#isReading = false
-    this.#goneMeanwhile.clear()
+    this.#settledMeanwhile.clear()
 
-    // Where more is left to read, they are behind it in the table.
+    // If the table has more rows to read, the arrived rows stand behind those and are read with them.
     const arrived = this.#arrived.values()
     this.#arrived = new Map()
     if (isDone) {
       this.#mustRead = false
       for (const row of arrived) this.#take(row)
     }
-    if (!isAway) this.#startRead()
+    if (!hasFailed) this.#startRead()
   }
 }

@@ -1,8 +1,8 @@
-/** A message for the broker; the names are those of the outbox's columns, which are Debezium's (migrations/outbox). */
+/** A message for the broker. Its members are named like the outbox's columns, which follow Debezium (migrations/outbox). */
 export interface OutboundMessage {
-  /** Of the event. */
+  /** Id of the event. */
   id: string
-  /** Key of the message: those of one key keep their order. */
+  /** Key of the message: messages of one key keep their order. */
   aggregateid: string
   /** Topic of the message. */
   type: string
@@ -11,5 +11,5 @@ export interface OutboundMessage {
   traceparent: string | null
 }
 
-/** Resolves when the broker has acknowledged the message, rejects with a KafkaError. */
+/** Resolves when the broker has acknowledged the message; rejects with a KafkaError. */
 export type Push = (message: OutboundMessage) => Promise<unknown>

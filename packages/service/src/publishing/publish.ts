@@ -9,16 +9,16 @@ import { tracedPush } from './span.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Makes the message of an event of a declared topic, or throws. */
+    /** Builds the message of an event. @throws Error if its topic is not declared or the event is invalid */
     messageOf: (event: Event) => OutboundMessage
-    /** Pushes a message, measured and traced. Its topic is the plain name. */
+    /** Pushes a message with metrics and a span. Its topic is the plain name, without KAFKA_PREFIX. */
     push: Push
     /**
      * Sends an event without the outbox: resolves when the broker has acknowledged it. Nothing is stored, so the event is lost
-     * where the process dies, and a caller who is told of a failure must decide what that means.
+     * if the process dies, and the caller must handle a failure.
      *
-     * @param timeoutMs until it rejects with `ERR_PUBLISH_TIMEOUT`, 5000 unless told otherwise. The event may still arrive later:
-     * the client goes on trying for 30 s.
+     * @param timeoutMs rejects with `ERR_PUBLISH_TIMEOUT` after this time, 5000 by default. The event may still arrive later:
+     * the client retries for 30 s.
      */
     publish: (event: Event, options?: { timeoutMs?: number }) => Promise<void>
   }
@@ -30,12 +30,12 @@ export class PublishTimeoutError extends Error {
   readonly code = 'ERR_PUBLISH_TIMEOUT'
 }
 
-/** The way of a message to the broker, which the outbox shares. */
+/** Decorates the app with `push` and `publish`. The outbox relay uses the same `push`. */
 export const publishing = fp(async (app: FastifyInstance, { topics }: { topics: () => Topic[] }) => {
   const push = tracedPush(measuredPush(app.metrics.registry, async message => await app.kafka.push({ topic: message.type, key: message.aggregateid, payload: message.payload })))
   const messageOf = messageMaker(topics)
   app.decorate('messageOf', messageOf)
-  // The outbox and the contract have plain names, so that a table may move to another environment.
+  // Adds KAFKA_PREFIX here: outbox and contract hold plain names, so that a database can move to another environment.
   app.decorate('push', async message => await push({ ...message, type: app.kafkaName(message.type) }))
 
   app.decorate('publish', async (event, { timeoutMs = 5000 } = {}) => {

@@ -5,26 +5,26 @@ import type { Push } from './message.js'
 
 interface Pushes { labels: Record<string, string>, count: number, duration: { observe: (seconds: number) => void } }
 
-/** Topics are the code's to choose and errors librdkafka's, of which there are some 150, and each topic has two names from the start; beyond this they have none. */
-const mostNames = 200
+/** Maximum number of series (topic and error); further ones are counted as _OTHER. Each topic has two from the start, and librdkafka has about 150 errors. */
+const maxSeries = 200
 
-/** What a push fails with when the broker is away. Its count is there from the start, at 0: of a series that begins at 1 no rate is seen. */
+/** The usual error of a push while the broker is unreachable. Its counter is initialised to 0, so that rate() sees the first failure. */
 const usualError = 'ERR__MSG_TIMED_OUT'
 
-/** Counts pushes by topic and outcome. @returns the push that does so */
+/** Wraps a push with metrics by topic and outcome. */
 export function measuredPush (registry: Registry, push: Push): Push {
   const known = new Map<string, Pushes>()
   const labelNames = ['messaging_operation_name', 'messaging_destination_name', 'error_type']
   const duration = new Histogram({
     registers: [registry],
     name: 'messaging_client_operation_duration_seconds',
-    help: 'From the push of an event to its acknowledgement by the broker, or its failure',
+    help: 'Time from the push of an event to its acknowledgement by the broker, or to its failure',
     labelNames,
     buckets: durationBuckets
   })
   readOnDemand(registry, Counter, {
     name: 'messaging_client_sent_messages_total',
-    help: 'Pushes that have ended; without error_type they are acknowledged by the broker, with one they are tried again or parked',
+    help: 'Finished pushes: acknowledged by the broker if error_type is empty, otherwise failed (the outbox retries or parks the event)',
     labelNames,
     read: () => [...known.values()].map(({ labels, count }) => [labels, count])
   })
@@ -33,7 +33,7 @@ export function measuredPush (registry: Registry, push: Push): Push {
     const name = error === '' ? topic : `${topic} ${error}`
     const found = known.get(name)
     if (found !== undefined) return found
-    if (known.size >= mostNames && topic !== '_OTHER') return pushesOf('_OTHER', error === '' ? '' : '_OTHER')
+    if (known.size >= maxSeries && topic !== '_OTHER') return pushesOf('_OTHER', error === '' ? '' : '_OTHER')
     const labels = { messaging_operation_name: 'send', messaging_destination_name: topic, error_type: error }
     const pushes = { labels, count: 0, duration: duration.labels(labels) }
     known.set(name, pushes)
@@ -59,7 +59,7 @@ export function measuredPush (registry: Registry, push: Push): Push {
   }
 }
 
-/** The name of a Kafka error, such as ERR__MSG_TIMED_OUT; an error of another kind may say anything. */
+/** The name of a Kafka error, such as ERR__MSG_TIMED_OUT; _OTHER for any other error, whose text may quote data. */
 export function errorType (error: unknown): string {
   const { codeName } = error as { codeName?: unknown }
   return typeof codeName === 'string' ? codeName : '_OTHER'

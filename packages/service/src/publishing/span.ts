@@ -4,12 +4,12 @@ import { spanContextOf } from '../tracing/traceparent.js'
 import { errorType } from './push-metrics.js'
 import type { Push } from './message.js'
 
-/** @returns the push within a span `send <topic>` for each attempt, where an OpenTelemetry SDK is registered */
+/** Wraps each attempt of a push in a span `send <topic>` if an OpenTelemetry SDK is registered. */
 export function tracedPush (push: Push): Push {
   return row => inSpan(() => ({
     operation: 'send',
     topic: row.type,
-    kind: SpanKind.CLIENT, // the request's span is the producer: what the event carries is its context
+    kind: SpanKind.CLIENT, // not PRODUCER: the event carries the context of the request's span
     created: spanContextOf(row.traceparent ?? undefined),
     attributes: { 'messaging.message.id': row.id }
   }), async fail => {

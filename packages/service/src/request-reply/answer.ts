@@ -8,22 +8,22 @@ import { isReplyError, ReplyError } from './errors.js'
 import type { AnswerOutcome } from './metrics.js'
 import { requestSpan } from './span.js'
 
-/** A request is still answered for this long after its deadline, in ms: the clocks of two machines differ. */
+/** A request is answered until this long after its deadline, in ms, because the clocks of two machines differ. */
 const clockDifferenceMs = 5000
-/** Of errors that say nothing of their cause; a consumer's default. */
+/** Attempts after unknown errors, as for any consumer. */
 const defaultAttempts = 5
 
-/** Returns the reply, or throws: a `ReplyError` is sent to who has asked, and what it may do besides is a consumer's. */
+/** Answers a request: returns the reply's data, or throws. A `ReplyError` is sent to the asker; any other error is handled as in a consumer. */
 export type Answer<Data, Reply> = (request: Request<Data>, context: HandleContext) => Reply | Promise<Reply>
 
 interface Answering<Data extends TSchema, Reply extends TSchema> {
   topic: RequestTopic<Data, Reply>
   answer: Answer<Static<Data>, Static<Reply>>
-  /** After how many the consumer gives up. */
+  /** Attempts after which the consumer gives up. */
   attempts?: number | undefined
   /** `source` of the replies. */
   source: string
-  /** Of the reply topic, as the broker knows it. */
+  /** Name of the reply topic on the broker. */
   replyName: string
   /** Resolves when the broker has acknowledged the reply. */
   send: (message: OutgoingMessage) => Promise<unknown>
@@ -31,32 +31,32 @@ interface Answering<Data extends TSchema, Reply extends TSchema> {
 }
 
 /**
- * Returns the handler of a topic's requests: it answers, and returns when the reply is acknowledged, so that the request is
- * committed after that, and so is the transaction. A request that comes again is answered again, unless the service has a
- * database whose inbox knows it; who has asked takes the first reply.
+ * Returns the handler of a topic's requests. It answers and waits for the reply's acknowledgement; transaction and request are
+ * committed after that. A redelivered request is answered again, unless the inbox of a service with a database knows it; the
+ * asker takes the first reply.
  *
- * - a `ReplyError` is the reply: what the answer has written is undone, and the request is done
- * - a permanent error, and an unknown one at the last attempt, is told to who has asked; the request is dead-lettered
- * - a transient error is not told: the request waits, and expires
+ * - `ReplyError`: it is sent as the reply, the answer's writes are rolled back, and the request is committed
+ * - a permanent error, or an unknown one at the last attempt: an error reply is sent, and the request is dead-lettered
+ * - a transient error: nothing is sent; the request is retried until it expires
  */
 export function answerHandler<Data extends TSchema, Reply extends TSchema> (options: Answering<Data, Reply>) {
   const { topic, answer, attempts = defaultAttempts, source, replyName, outcomes } = options
   const check = validator(replyTopic(topic).data)
-  // Each attempt gets the same event.
+  // Keyed by the event object, which is the same in all attempts.
   const failures = new WeakMap<object, number>()
 
   return async function handle (event: Event<Static<Data>>, context: HandleContext): Promise<'ignored' | undefined> {
     const request = event as Request<Static<Data>>
     if (Date.now() > Date.parse(request.expirytime ?? '') + clockDifferenceMs) {
       outcomes.expired += 1
-      context.log.info('the request has expired, and is not answered')
+      context.log.info('request expired, not answered')
       return 'ignored'
     }
     try {
       await context.db?.query('savepoint answer')
       const data = await answer(request, context)
       const checked = check(data)
-      if (!checked.ok) throw permanent(new Error(`no reply of ${topic.name}: ${checked.error.replaceAll('event', 'data')}`))
+      if (!checked.ok) throw permanent(new Error(`invalid reply of ${topic.name}: ${checked.error.replaceAll('event', 'data')}`))
       await send(request, { data })
       outcomes.answered += 1
     } catch (error) {
@@ -64,7 +64,7 @@ export function answerHandler<Data extends TSchema, Reply extends TSchema> (opti
         await context.db?.query('rollback to savepoint answer')
         await send(request, { error: { code: error.code, message: error.message } })
         outcomes.refused += 1
-        context.log.info({ code: error.code }, 'the request is refused')
+        context.log.info({ code: error.code }, 'request refused')
         return undefined
       }
       const refusal = refusalOf(request, error)
@@ -91,7 +91,7 @@ export function answerHandler<Data extends TSchema, Reply extends TSchema> (opti
     try {
       await requestSpan(replyName, event, async () => await options.send(message))
     } catch (error) {
-      // The broker is away or refuses to write: the request waits. A reply that is too large always will be.
+      // Transient if the broker is unreachable or denies the write. Permanent if the reply is too large.
       throw (error as { retriable?: boolean }).retriable === false ? permanent(error) : transient(error)
     }
   }

@@ -10,13 +10,13 @@ import { replyReceiver } from './reply-receiver.js'
 import { requestSpan } from './span.js'
 
 export interface AskOptions {
-  /** From the call to the reply. Without one in time the ask fails with `ERR_ASK_TIMEOUT`. */
+  /** Time limit from the call to the reply. The ask then fails with `ERR_ASK_TIMEOUT`. */
   timeoutMs: number
-  /** Ends the wait; the ask then rejects with its reason. */
+  /** Ends the wait: the ask rejects with the signal's reason. */
   signal?: AbortSignal | undefined
-  /** Of the request or event that made somebody ask: its trace goes on. */
+  /** The traceparent of the HTTP request or event that caused the ask, whose trace continues. */
   traceparent?: string | undefined
-  /** Id of the event that made somebody ask. */
+  /** Id of the event that caused the ask. */
   causationId?: string | undefined
 }
 
@@ -25,18 +25,18 @@ interface AskerOptions {
   source: string
   kafkaName: (name: string) => string
   connection: ClientOptions
-  /** Of the reader of the replies. */
+  /** Options of the client that reads the replies. */
   reader: ClientOptions
   producer: () => Pick<Producer, 'send'>
   metrics: RequestReplyMetrics
   log: FastifyBaseLogger
 }
 
-/** The asks of one topic: sends requests, and reads all partitions of the reply topic. */
+/** Sends the requests of one topic, and reads all partitions of its reply topic. */
 export class Asker<Data extends TSchema, Reply extends TSchema> {
   readonly #topic: RequestTopic<Data, Reply>
   readonly #options: AskerOptions
-  /** Of the topics, as the broker knows them. */
+  /** Names of the topics on the broker. */
   readonly #name: string
   readonly #replyName: string
   readonly #pending: PendingReplies<Static<Reply>>
@@ -58,7 +58,7 @@ export class Asker<Data extends TSchema, Reply extends TSchema> {
     this.#receive = replyReceiver(topic, this.#pending, { dropped: this.#metrics.dropped, log: options.log })
   }
 
-  /** Creates the topics where they are missing, and reads replies from now on. An ask does so too, and waits for it. */
+  /** Creates missing topics and starts reading replies. `ask` does the same, and waits until replies are read. */
   open (): LiveReader {
     if (this.#reader !== undefined) return this.#reader
     const { connection, reader, kafkaName, log } = this.#options
@@ -70,12 +70,12 @@ export class Asker<Data extends TSchema, Reply extends TSchema> {
   }
 
   /**
-   * @throws AskError, ReplyError, the reason of the signal; a TypeError for data that are no request, which names the members
-   * and quotes no value
+   * @throws AskError, ReplyError, the reason of the signal; a TypeError for invalid data, which names the members and quotes no
+   * value
    */
   async ask (data: Static<Data>, options: AskOptions): Promise<Static<Reply>> {
     const checked = this.#check(data)
-    if (!checked.ok) throw new TypeError(`no request of ${this.#topic.name}: ${checked.error?.replaceAll('event', 'data')}`)
+    if (!checked.ok) throw new TypeError(`invalid request of ${this.#topic.name}: ${checked.error?.replaceAll('event', 'data')}`)
     const sinceMs = performance.now()
     try {
       const pending = this.#pending.open(options.timeoutMs, options.signal)
@@ -90,7 +90,7 @@ export class Asker<Data extends TSchema, Reply extends TSchema> {
     }
   }
 
-  /** Whether it has stood at the end of each partition of the reply topic. */
+  /** Whether the reader has reached the end of each partition of the reply topic. */
   get isReady (): boolean {
     return this.#isReady
   }
@@ -102,13 +102,13 @@ export class Asker<Data extends TSchema, Reply extends TSchema> {
     this.#pending.closeWithin(ms)
   }
 
-  /** Rejects what still waits, and ends reading. */
+  /** Rejects the pending asks and stops reading. */
   async close (): Promise<void> {
     this.#pending.closeWithin(0)
     await this.#reader?.close()
   }
 
-  /** Not before the reader stands at the end of each partition: a reply that came earlier would be missed. */
+  /** Sends the request when the reader has reached the end of each partition: an earlier reply would be missed. */
   async #send (pending: PendingReply<Static<Reply>>, data: Static<Data>, { traceparent, causationId }: AskOptions): Promise<void> {
     await this.open().ready
     if (pending.isSettled) return

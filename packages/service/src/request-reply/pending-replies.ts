@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { AskError } from './errors.js'
 
-/** How many asks of one topic may wait for their replies at the same time. */
+/** Maximum number of pending asks of one topic. */
 const limit = 10_000
-/** The longest delay that a timer of Node keeps. */
+/** The longest delay that setTimeout supports. */
 const longestTimeoutMs = 2 ** 31 - 1
 
 /** An ask that waits for its reply. */
 export interface PendingReply<Reply> {
   readonly correlationId: string
-  /** It always settles: with the reply, at its deadline, when its signal is aborted, or when the service ends. */
+  /** Always settles: with the reply, at its deadline, when its signal is aborted, or when the service stops. */
   readonly reply: Promise<Reply>
   readonly expires: Date
   readonly isSettled: boolean
@@ -17,14 +17,14 @@ export interface PendingReply<Reply> {
   reject (error: unknown): void
 }
 
-/** The asks of one topic that wait for their replies. Each has a deadline, and none is left behind. */
+/** The pending asks of one topic. Each has a deadline, so each is settled and removed. */
 export class PendingReplies<Reply> {
   readonly #topic: string
-  /** Stands in each correlation id, so that a reply that nobody waits for any more is told from one of another instance. */
+  /** Prefix of each correlation id: distinguishes a late reply from a reply for another instance. */
   readonly #instance = randomUUID()
   readonly #pending = new Map<string, PendingReply<Reply>>()
   #count = 0
-  /** When the service ends, by `performance.now()`. */
+  /** When pending asks are rejected because the service stops, by `performance.now()`. */
   #closesAt = Infinity
 
   constructor (topic: string) {
@@ -35,9 +35,9 @@ export class PendingReplies<Reply> {
     return this.#pending.size
   }
 
-  /** @throws AskError where there are too many, or the service has ended; RangeError for a timeout that is none; the reason of an aborted signal */
+  /** @throws AskError if too many asks are pending or the service is stopping; RangeError for an invalid timeout; the reason of an aborted signal */
   open (timeoutMs: number, signal?: AbortSignal): PendingReply<Reply> {
-    if (!(timeoutMs > 0 && timeoutMs <= longestTimeoutMs)) throw new RangeError(`timeoutMs must be a number of ms from 1 to ${longestTimeoutMs}`)
+    if (!(timeoutMs > 0 && timeoutMs <= longestTimeoutMs)) throw new RangeError(`timeoutMs must be a number of milliseconds from 1 to ${longestTimeoutMs}`)
     signal?.throwIfAborted()
     const leftMs = this.#closesAt - performance.now()
     if (leftMs <= 0) throw this.#closed()
@@ -72,12 +72,12 @@ export class PendingReplies<Reply> {
     return this.#pending.get(correlationId)
   }
 
-  /** Whether an ask of this instance has this correlation id, or had it. */
+  /** Whether this instance created the correlation id. */
   isOurs (correlationId: string): boolean {
     return correlationId.startsWith(`${this.#instance}.`)
   }
 
-  /** The service ends: those that wait have this long, and so have those that are still asked. */
+  /** Called when the service stops: rejects all asks, pending and new ones, that are not answered within `ms`. */
   closeWithin (ms: number): void {
     this.#closesAt = Math.min(this.#closesAt, performance.now() + ms)
     const rejectAll = () => {
@@ -89,11 +89,11 @@ export class PendingReplies<Reply> {
   }
 
   #closed (): AskError {
-    return new AskError('ERR_ASK_CLOSED', `the service ends, and waits for no reply to ${this.#topic} any more`)
+    return new AskError('ERR_ASK_CLOSED', `the service is stopping and no longer waits for a reply to ${this.#topic}`)
   }
 }
 
 const form = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.\d+$/
 
-/** Whether an instance of any service has made it: a key of another writer may be anything. */
+/** Whether a text has the format of our correlation ids; other writers may use any key. */
 export const isCorrelationId = (text: string) => form.test(text)

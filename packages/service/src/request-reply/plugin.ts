@@ -12,20 +12,21 @@ import { answerHandler, type Answer } from './answer.js'
 import { Asker, type AskOptions } from './asker.js'
 import { RequestReplyMetrics } from './metrics.js'
 
-/** How long a service that ends waits for replies: a request that waits for one can still be answered then. */
+/** How long a stopping service waits for replies, in ms: less than its limit for HTTP requests, so that those can still be answered. */
 const closeWithinMs = shutdown.requestsMs - 500
 
 export type Ask<Data, Reply> = (data: Data, options: AskOptions) => Promise<Reply>
-export type AnswerOptions = Pick<ConsumerOptions, 'concurrency' | 'retry'>
+/** With `inbox: false` in a service with a database, a question that only reads leaves no inbox entry; `db` is then undefined. */
+export type AnswerOptions = Pick<ConsumerOptions, 'concurrency' | 'retry' | 'inbox'>
 
 export interface RequestReply {
-  /** Topics of the requests that are sent. */
+  /** Topics of the sent requests. */
   sends: Topic[]
-  /** What is wrong with asking or answering, for `checks`. */
+  /** The problem with asking or answering, for `checks`. */
   readonly problem: string | undefined
-  /** What of it an operator has to give a right for. */
+  /** The part of `problem` that is a missing permission. */
   readonly refused: string | undefined
-  /** To be called when requests and messages are finished, which ask and answer until then. Leaves Kafka within 4 s. */
+  /** Disconnects from Kafka within 4 s. Call it when HTTP requests and messages are finished, since those may ask and answer. */
   close: () => Promise<void>
 }
 
@@ -33,19 +34,19 @@ declare module 'fastify' {
   interface FastifyInstance {
     requestReply: RequestReply
     /**
-     * Declares that the service asks, and returns the function that does: it sends a request and resolves with the data of
-     * its reply. Rejects with an `AskError` (a timeout, …), a `ReplyError` of the answerer, or the reason of the signal. Replies
-     * are read from the start of the service on, so that the first ask is as fast as the others.
+     * Declares that the service sends requests of a topic. Returns the function that sends one and resolves with the data of its
+     * reply. It rejects with an `AskError` (such as a timeout), a `ReplyError` of the answerer, or the reason of the signal. The
+     * service reads replies from its start, so the first ask is as fast as later ones.
      */
     asks<Data extends TSchema, Reply extends TSchema> (topic: RequestTopic<Data, Reply>): Ask<Static<Data>, Static<Reply>>
-    /** Asks without a declaration: the first one of a topic has to wait until replies are read. */
+    /** Sends a request without a declaration. The first ask of a topic waits until the service reads replies. */
     ask<Data extends TSchema, Reply extends TSchema> (topic: RequestTopic<Data, Reply>, data: Static<Data>, options: AskOptions): Promise<Static<Reply>>
-    /** Answers the requests of a topic in the service's consumer group, each with what the function returns. */
+    /** Answers the requests of a topic, in the service's consumer group, with the data that `answer` returns. */
     answer<Data extends TSchema, Reply extends TSchema> (topic: RequestTopic<Data, Reply>, answer: Answer<Static<Data>, Static<Reply>>, options?: AnswerOptions): void
   }
 }
 
-/** Request/reply over Kafka. Neither requests nor replies are durable: what must happen is an event in the outbox. */
+/** Request/reply over Kafka. Neither requests nor replies are durable: use the outbox for events that must not be lost. */
 export const requestReply = fp(async (app: FastifyInstance, { name, settings, onFatal }: { name: string, settings: Settings, onFatal: (error: Error) => void }) => {
   const askers = new Map<string, { asker: Asker<TSchema, TSchema>, broker: BrokerState }>()
   const answered: Topic[] = []
@@ -60,9 +61,9 @@ export const requestReply = fp(async (app: FastifyInstance, { name, settings, on
   const common = { ...settings.kafka, 'client.id': name, 'topic.metadata.refresh.interval.ms': 5000, 'reconnect.backoff.max.ms': 1000, logger: app.log }
   const newProducer = () => new Producer({
     ...common,
-    'message.max.bytes': 1_000_000_000, // each topic has a limit of its own
+    'message.max.bytes': 1_000_000_000, // the broker checks each topic's own limit
     'message.timeout.ms': 10_000,
-    'topic.metadata.propagation.max.ms': 4000, // how long a topic may be missing
+    'topic.metadata.propagation.max.ms': 4000, // a request to a missing topic fails after this time
     'queue.buffering.max.kbytes': 65_536,
     headers: [{ 'content-type': 'application/cloudevents+json' }],
     closeTimeoutMs: shutdown.replyProducerMs,

@@ -8,7 +8,7 @@ import { isCorrelationId, type PendingReplies } from './pending-replies.js'
 
 const warnEveryMs = 10_000
 
-/** Returns what is done with each message of a reply topic: it settles the ask that waits for it, or is counted and dropped. */
+/** Returns the listener for messages of a reply topic: each settles its pending ask, or is counted and dropped. */
 export function replyReceiver<Reply extends TSchema> (topic: RequestTopic<TSchema, Reply>, pending: PendingReplies<Static<Reply>>, { dropped, log }: {
   dropped: Record<DroppedReply, number>
   log: FastifyBaseLogger
@@ -17,7 +17,7 @@ export function replyReceiver<Reply extends TSchema> (topic: RequestTopic<TSchem
   let warnedAt = -Infinity
 
   return function receive ({ topic, key, value, headers, partition, offset }) {
-    // Answerers send under the correlation id, so that the many replies to other instances need not be read.
+    // The key is the correlation id, so replies for other instances are dropped without decoding.
     const sentTo = key?.toString()
     if (sentTo !== undefined && isCorrelationId(sentTo) && !pending.isOurs(sentTo)) {
       dropped.foreign += 1
@@ -28,7 +28,7 @@ export function replyReceiver<Reply extends TSchema> (topic: RequestTopic<TSchem
       dropped.unreadable += 1
       if (performance.now() - warnedAt < warnEveryMs) return
       warnedAt = performance.now()
-      log.warn({ topic, partition, offset, reason: decoded.reason, why: decoded.error, unreadable: dropped.unreadable }, 'a reply that cannot be read was dropped')
+      log.warn({ topic, partition, offset, reason: decoded.reason, why: decoded.error, unreadable: dropped.unreadable }, 'unreadable reply dropped')
       return
     }
     const { correlationid: correlationId, data, error } = decoded.reply

@@ -3,7 +3,7 @@ import type { Event } from '@pair/events'
 import { inSpan } from '../tracing/spans.js'
 import { spanContextOf } from '../tracing/traceparent.js'
 
-/** Sends a request or a reply within a span `send <topic>`, where an OpenTelemetry SDK is registered. */
+/** Sends a request or a reply within a span `send <topic>` if an OpenTelemetry SDK is registered. */
 export function requestSpan<Result> (topic: string, event: Event, send: () => Promise<Result>): Promise<Result> {
   return inSpan(() => ({
     operation: 'send',

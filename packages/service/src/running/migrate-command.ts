@@ -4,10 +4,11 @@ import { migrateDatabase } from '../database/migrate.js'
 import { MigrationError } from '../database/migrations.js'
 
 /**
- * Brings a service's database up to date, with a line for each step: with a role that may do so, where the service's own may not.
+ * Runs the command `migrate`: applies the pending migrations and prints a line for each. MIGRATION_DATABASE_URL may name a role
+ * that has the permission if the service's own role has not.
  *
- * @returns the exit code: 0 the database is up to date, 1 somebody has to put something right first, 2 a setting is wrong,
- * 3 the database is away
+ * @returns the exit code: 0 the database is up to date, 1 an operator must act first, 2 a setting is wrong, 3 the database is
+ * unreachable
  */
 export async function migrateCommand (name: string, folder: string): Promise<number> {
   let url: string
@@ -17,13 +18,13 @@ export async function migrateCommand (name: string, folder: string): Promise<num
     process.stderr.write(`${name}: ${(error as Error).message}\n`)
     return 2
   }
-  const say = (line: string) => process.stdout.write(`${name}: ${line}\n`)
+  const print = (line: string) => process.stdout.write(`${name}: ${line}\n`)
   try {
     await migrateDatabase(url, name, folder, {
-      onMigration: (migration, step) => say(`migration ${migration} ${step}`),
-      onWaiting: () => say('waiting for another replica to apply the migrations')
+      onMigration: (migration, step) => print(`migration ${migration} ${step}`),
+      onWaiting: () => print('waiting for another replica to apply the migrations')
     })
-    say('the database is up to date')
+    print('the database is up to date')
     return 0
   } catch (error) {
     const isRefused = error instanceof MigrationError

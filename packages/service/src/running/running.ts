@@ -5,9 +5,9 @@ import type { App } from '../http/app.js'
 import type { Settings } from '../settings/settings.js'
 import { delay } from '../concurrency/delay.js'
 
-/** Starts to listen. @throws one Error that names the settings to change */
+/** Starts listening on PORT and ADMIN_PORT. @throws Error that names the settings to change */
 export async function listen (app: App, { HOST, PORT, ADMIN_PORT }: Settings): Promise<void> {
-  cleanUpSooner()
+  limitHeapGrowth()
   await listenOn(app, HOST, 'PORT', PORT)
   if (ADMIN_PORT !== undefined) await listenOn(app.admin, HOST, 'ADMIN_PORT', ADMIN_PORT)
 }
@@ -23,16 +23,16 @@ async function listenOn (server: Pick<FastifyInstance, 'listen'>, host: string, 
 }
 
 /**
- * Returns what a service does at a signal to end: it says unready, serves on for SHUTDOWN_DELAY_MS (a second signal ends
- * that), then closes the app and ends the process: with 0 when it was closed within SHUTDOWN_GRACE_MS from then; with 1
- * when that took longer, at a signal while it closes, or after an error that nobody caught, which is not delayed.
+ * Returns the handler of end signals. It reports unready, keeps serving for SHUTDOWN_DELAY_MS (a second signal skips the rest),
+ * then closes the app and ends the process. The exit code is 0 if the app closed within SHUTDOWN_GRACE_MS; it is 1 if that took
+ * longer, if another signal arrived while closing, or after an uncaught error, which skips the delay.
  *
- * @param signals those that the caller listens to, and so close-with-grace does not
+ * @param signals the signals that the caller handles, so that close-with-grace ignores them
  */
 export function closeWithDelay (app: App, { SHUTDOWN_DELAY_MS, SHUTDOWN_GRACE_MS }: Settings, signals: readonly closeWithGrace.AllEvents[]): (signal: NodeJS.Signals) => void {
   const serving = new AbortController()
   const { close } = closeWithGrace({ delay: SHUTDOWN_GRACE_MS, logger: app.log, skip: [...signals] }, async ({ err }) => {
-    if (err) app.log.fatal({ err }, 'ended by an error that nobody caught')
+    if (err) app.log.fatal({ err }, 'ended by an uncaught error')
     app.isLeaving = true
     serving.abort()
     await app.close()
@@ -50,12 +50,12 @@ export function closeWithDelay (app: App, { SHUTDOWN_DELAY_MS, SHUTDOWN_GRACE_MS
       return
     }
     app.isLeaving = true
-    app.log.info({ signal, delayMs: SHUTDOWN_DELAY_MS }, 'unready, and serving on for a while')
+    app.log.info({ signal, delayMs: SHUTDOWN_DELAY_MS }, 'unready, still serving until the shutdown delay is over')
     delay(SHUTDOWN_DELAY_MS, serving.signal).then(() => onSignal(signal), () => {})
   }
 }
 
-/** Where memory is plenty, V8 lets up to four times gather of what is in use. Twice makes a busy service no slower. With less memory V8 is strict by itself. */
-function cleanUpSooner (): void {
+/** Caps V8's heap growth at 2× the live set instead of up to 4×; no throughput is lost. With a heap limit below 2 GB, V8's own limits are stricter. */
+function limitHeapGrowth (): void {
   if (getHeapStatistics().heap_size_limit >= 2 ** 31) setFlagsFromString('--heap-growing-percent=100')
 }

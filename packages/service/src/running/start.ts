@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import type { TProperties } from 'typebox'
 import type { ServicePlugin } from '../app/build.js'
 
-/** Those that somebody sends to end a process. */
+/** Signals that end a process. */
 const endSignals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 
-/** What a service is made of: its `app.ts`. */
+/** The exports of a service's `app.ts`. */
 export interface AppModule {
   default: ServicePlugin
   /** Schemas of the service's own settings. */
@@ -14,35 +14,35 @@ export interface AppModule {
 }
 
 /**
- * Runs a service, or with the argument `migrate` brings its database up to date and ends. The only module that touches the
- * process: signals, exit codes, what cannot be logged any more.
+ * Runs a service, or with the argument `migrate` applies the migrations of its database and ends. The only module that touches
+ * the process: signals, exit codes, errors before the logger exists.
  *
- * Signals count from the first moment, before anything is imported. Until the app is there nothing is begun, so the process
- * ends with 0 at once. Where node is the first process of a container, the kernel would drop a signal that has no listener.
+ * Signal listeners are added first, before anything is imported: for the first process of a container, the kernel ignores a
+ * signal without a listener. Until the app exists there is nothing to finish, so a signal ends the process with 0.
  *
  * The service is the folder of the entry script, `<folder>/dist/server.js`.
  *
- * @param loadApp imports the service's app.ts; called only when the settings that every service has are right
+ * @param loadApp imports the service's app.ts; called only if the settings common to all services are valid
  */
 export async function start (loadApp: () => Promise<AppModule>): Promise<void> {
   const [, entry = '', command, ...rest] = process.argv
   let name = 'the service'
   let onSignal: (signal: NodeJS.Signals) => void = signal => process.exit(command === undefined ? 0 : 128 + constants.signals[signal])
-  // They stay: a signal that comes between two listeners would find none, and end the process hard.
+  // One listener for the whole lifetime: a signal between two listeners would kill the process.
   for (const signal of endSignals) process.on(signal, () => onSignal(signal))
   try {
     const { readManifest } = await import('../app/manifest.js')
     const manifest = readManifest(entry)
     name = manifest.name
     if (command !== undefined) {
-      if (command !== 'migrate' || rest.length > 0) fail(new Error(`unknown argument ${rest[0] ?? command}: there is "migrate", and none for the service itself`), 2)
+      if (command !== 'migrate' || rest.length > 0) fail(new Error(`unknown argument ${rest[0] ?? command}: the only command is "migrate"; without an argument the service starts`), 2)
       const { migrateCommand } = await import('./migrate-command.js')
       process.exit(await migrateCommand(name, join(manifest.folder, 'migrations')))
     }
     const { readSettings } = await import('../settings/settings.js')
     const expected = { PORT: manifest.port, hasDatabase: manifest.hasDatabase }
     readSettings(expected)
-    // Loaded only now, so that a setting that is wrong is told at once.
+    // Imported after the check, so that a wrong setting is reported immediately.
     const { closeWithDelay, listen } = await import('./running.js')
     const { buildService } = await import('../app/build.js')
     const { default: plugin, settings: own = {} } = await loadApp()
@@ -55,9 +55,9 @@ export async function start (loadApp: () => Promise<AppModule>): Promise<void> {
     fail(error as Error)
   }
 
-  /** What cannot be mended from inside: one line, and a supervisor starts the service again. */
+  /** Ends the process with one line on stderr; its supervisor restarts it. With source maps on (`npm run dev`) the line is the stack trace. */
   function fail (error: Error, exitCode = 1): never {
-    process.stderr.write(`${name}: ${error.message}\n`)
+    process.stderr.write(`${name}: ${process.sourceMapsEnabled ? error.stack : error.message}\n`)
     process.exit(exitCode)
   }
 }

@@ -5,11 +5,11 @@ import { Type, type Static, type TProperties } from 'typebox'
 import { connectionOf } from '../database/connection.js'
 
 const schema = Type.Object({
-  // Addresses only: looking up a wrong name can take longer than a start may.
+  // No host names: the lookup of a wrong name can delay the start by many seconds.
   HOST: Type.String({ default: '127.0.0.1', description: 'an IP address or localhost' }),
   PORT: Type.Integer({ minimum: 0, maximum: 65535, description: 'a port, 0 to 65535' }),
   ADMIN_PORT: Type.Optional(Type.Integer({ minimum: 1, maximum: 65535, description: 'a port, 1 to 65535' })),
-  // Leaves 136 of Kafka's 249 characters for a name with `.dlq.replayed` behind.
+  // Leaves 136 of Kafka's 249 characters for a topic name followed by `.dlq.replayed`.
   KAFKA_PREFIX: Type.String({ default: '', pattern: '^[a-zA-Z0-9._-]{0,100}$', description: 'letters, digits, ".", "_" and "-", at most 100' }),
   KAFKA_SESSION_TIMEOUT_MS: Type.Integer({ default: 10_000, minimum: 1000, maximum: 300_000, description: 'milliseconds, 1000 to 300000' }),
   KAFKA_FETCH_WAIT_MAX_MS: Type.Integer({ default: 500, minimum: 0, maximum: 30_000, description: 'milliseconds, 0 to 30000' }),
@@ -20,23 +20,23 @@ const schema = Type.Object({
   LOG_LEVEL: Type.String({ default: 'info', pattern: '^(fatal|error|warn|info|debug|trace|silent)$', description: 'fatal, error, warn, info, debug, trace or silent' })
 })
 
-/** Every setting of each service but how to reach Kafka, and the one of the command `migrate`. */
+/** The settings common to all services except the connection to Kafka, and the setting of the command `migrate`. */
 export const settingNames: readonly string[] = [...Object.keys(schema.properties), 'MIGRATION_DATABASE_URL']
 
-/** A service adds its own by declaration merging, and exports their schemas as `settings` from its app.ts. */
+/** The settings of a service. It adds its own by declaration merging, and exports their schemas as `settings` from its app.ts. */
 export interface Settings extends Static<typeof schema> {
-  /** How to reach Kafka. */
+  /** The connection to Kafka. */
   kafka: Connection
 }
 
 /**
- * Reads the environment; no other file does. Each setting may come from a file (`<name>_FILE`).
+ * Reads the settings from the environment; no other file does. Each setting may come from a file (`<name>_FILE`).
  *
- * @throws one Error whose message names each variable that is wrong and what is expected, never what was given:
- * a database URL holds a password.
+ * @throws Error that names each invalid variable and the expected value. It never quotes the given value, which may be a
+ * database URL with a password.
  */
 export function readSettings ({ PORT, hasDatabase = true, own = {} }: { PORT: number, hasDatabase?: boolean, own?: TProperties }, env: NodeJS.ProcessEnv = process.env): Settings {
-  // env-schema marks the schema it gets, and fills in defaults.
+  // A copy, because env-schema modifies the schema.
   const all = Type.Object({ ...schema.properties, ...own })
   const copy = structuredClone(all)
   copy.properties.PORT = { ...copy.properties.PORT, default: PORT } as typeof copy.properties.PORT
@@ -61,7 +61,7 @@ export function readSettings ({ PORT, hasDatabase = true, own = {} }: { PORT: nu
   return { ...settings, kafka: kafka.value }
 }
 
-/** The URL for the command `migrate`: of a role that may change the database, where the service's own may not. @throws like `readSettings` */
+/** The database URL for the command `migrate`: MIGRATION_DATABASE_URL, or else DATABASE_URL. @throws like `readSettings` */
 export function readMigrationUrl (env: NodeJS.ProcessEnv = process.env): string {
   const own = readVariable(env, 'MIGRATION_DATABASE_URL')
   const url = own || (readVariable(env, 'DATABASE_URL') ?? '')
@@ -70,9 +70,9 @@ export function readMigrationUrl (env: NodeJS.ProcessEnv = process.env): string 
   return url
 }
 
-/** What the schema cannot say. */
+/** Checks that the schema cannot express. */
 function refusals ({ HOST, DATABASE_URL }: Static<typeof schema>, hasDatabase: boolean): string[] {
-  const { failure } = hasDatabase ? attempt(() => connectionOf(DATABASE_URL)) : {} // by what will connect with it
+  const { failure } = hasDatabase ? attempt(() => connectionOf(DATABASE_URL)) : {} // the same function parses it for the connection
   return [
     ...(isIP(HOST) > 0 || HOST === 'localhost' ? [] : [mustBe('HOST')]),
     ...(failure === undefined ? [] : [`${mustBe('DATABASE_URL')} (${failure})`])

@@ -4,15 +4,15 @@ export interface SpanOfEvent {
   operation: 'send' | 'process'
   topic: string
   kind: SpanKind
-  /** The span in whose request the event was made: parent and link, whenever and in whatever process this one is made. */
+  /** The span of the request that created the event. It becomes parent and link, also in another process and later. */
   created: SpanContext | undefined
   attributes: Attributes
 }
 
-/** Marks a span as failed. Never with the error itself: what it says may quote a value. */
+/** Marks a span as failed, with an error type instead of the error, whose text may quote data. */
 type Fail = (errorType: string) => void
 
-/** Runs a task within a span, where an OpenTelemetry SDK is registered. */
+/** Runs a task within a span if an OpenTelemetry SDK is registered. */
 export function inSpan<Result> (describe: () => SpanOfEvent, task: (fail: Fail) => Promise<Result>): Promise<Result> {
   const tracer = sdkTracer()
   return tracer === undefined ? task(noFail) : inSpanOf(tracer, describe, task)
@@ -50,13 +50,13 @@ function start (tracer: Tracer, { operation, topic, kind, created, attributes }:
   return { span, parent }
 }
 
-/** Undefined where no SDK is registered: then nothing is done for a span. */
+/** The SDK's tracer; undefined if no SDK is registered, so that no span is built. */
 function sdkTracer (): Tracer | undefined {
   const provider = trace.getTracerProvider() as TracerProvider & Partial<ProxyTracerProvider>
   return provider.getDelegateTracer === undefined ? provider.getTracer('@pair/service') : provider.getDelegateTracer('@pair/service')
 }
 
-/** An SDK calls processors and samplers of others; what fails there is no failure of the message. */
+/** Ignores errors: an SDK calls processors and samplers whose failure must not fail the message. */
 function guarded<Result> (call: () => Result): Result | undefined {
   try {
     return call()

@@ -2,11 +2,11 @@ import { isSpanContextValid, trace, TraceFlags, type SpanContext } from '@opente
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 
-// A version later than 00 may add members behind these four, each after a hyphen.
+// Versions after 00 may append members, each after a hyphen.
 const pattern = /^(?!ff|00.{54})[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/
 
 /**
- * The span that a traceparent names; undefined where there is none, or it is not valid.
+ * The span context of a traceparent; undefined if it is missing or invalid.
  *
  * @see https://www.w3.org/TR/trace-context/#traceparent-header
  */
@@ -21,8 +21,8 @@ const perRequest = Symbol('trace')
 interface Trace { traceparent: string, traceId: string }
 
 /**
- * The trace of a request: of the span that an OpenTelemetry SDK has made for it, else of the traceparent that it came with,
- * else a new one. A new one counts as sampled, or an SDK further on would make no spans.
+ * The trace of a request: that of the active OpenTelemetry span, else that of its traceparent header, else a new one. A new
+ * trace is marked as sampled; otherwise an SDK in a later service would create no spans.
  */
 export function requestTrace (request: IncomingMessage & { [perRequest]?: Trace }): Trace {
   const known = request[perRequest]
@@ -43,7 +43,7 @@ function receivedSpan ({ headers }: IncomingMessage): SpanContext | undefined {
   return typeof traceparent === 'string' ? spanContextOf(traceparent) : undefined
 }
 
-/** Random enough: what a UUID fixes is not in the last 7 bytes, which samplers look at. */
+/** Ids from UUIDs: their fixed bits are outside of the last 7 bytes, whose randomness samplers use. */
 function newSpan (): SpanContext {
   return { traceId: randomUUID().replaceAll('-', ''), spanId: randomUUID().replaceAll('-', '').slice(16), traceFlags: TraceFlags.SAMPLED }
 }
