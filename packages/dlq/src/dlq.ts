@@ -1,15 +1,22 @@
-import { TopicReader, type KafkaError } from '@pair/kafka'
-import { help, readArguments } from './arguments.js'
+import { TopicReader, type ClientOptions, type KafkaError } from '@pair/kafka'
+import { readArguments, type Wanted } from './arguments.js'
+import { discard } from './discard.js'
 import { exitCodes, OperatorError } from './errors.js'
+import { help } from './help.js'
 import { list } from './list.js'
-import { standardOutput as output } from './output.js'
+import { clientLogger, createOutput } from './output.js'
 import { replay } from './replay.js'
 import { show } from './show.js'
-import { clientOptions, nameOnBroker, openSource } from './source.js'
+import { clientOptions, nameOnBroker, openSources } from './source.js'
+import { printable } from './text.js'
 
-// Somebody who has seen enough, such as `head`, is no error.
+const output = createOutput(process.stdout, process.stderr, process.env)
+
+let isWriting = false
+
+// Somebody who has seen enough, such as `head`, is no error, except where letters are left undone because of it.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(exitCodes.done)
+  if (error.code === 'EPIPE' && !isWriting) process.exit(exitCodes.done)
   output.note(`The output cannot be written: ${error.message}`)
   process.exit(exitCodes.failed)
 })
@@ -29,16 +36,12 @@ async function main (args: string[]): Promise<number> {
       await output.line(help)
       return exitCodes.done
     }
-    const options = clientOptions(process.env)
+    isWriting = wanted.command === 'replay' || wanted.command === 'discard'
+    const options = { ...clientOptions(process.env), logger: clientLogger(output) }
     brokers = String(options['metadata.broker.list'])
-    const nameOf = (name: string) => nameOnBroker(process.env, name)
-    nameOf('') // a prefix that is wrong is told before a broker is asked
+    nameOnBroker(process.env, '') // a prefix that is wrong is refused before a broker is asked
     reader = new TopicReader(options)
-    const source = await openSource(reader, nameOf, wanted)
-    if (wanted.command === 'list') await list(source, wanted.json, output)
-    else if (wanted.command === 'show') await show(source, wanted.letter, wanted.json, output)
-    else if (await replay(source, wanted, options, output) > 0) return exitCodes.failed
-    return exitCodes.done
+    return await run(wanted, reader, options) > 0 ? exitCodes.failed : exitCodes.done
   } catch (error) {
     return explain(error)
   } finally {
@@ -46,14 +49,25 @@ async function main (args: string[]): Promise<number> {
   }
 }
 
+/** @returns how many letters could not be shown, replayed or discarded */
+async function run (wanted: Wanted, reader: TopicReader, options: ClientOptions): Promise<number> {
+  const sources = await openSources(reader, name => nameOnBroker(process.env, name), wanted)
+  switch (wanted.command) {
+    case 'list': return await list(sources, wanted.json, output)
+    case 'show': return await show(sources, wanted.json, output)
+    case 'replay': return await replay(sources, wanted, options, output)
+    case 'discard': return await discard(sources, wanted, options, output)
+  }
+}
+
 function explain (error: unknown): number {
   if (error instanceof OperatorError) {
-    output.note(error.message)
+    output.note(printable(error.message))
     return error.exitCode
   }
   // Of @pair/kafka: recognised by its name, as two copies of it may be loaded.
   if (!(error instanceof Error) || error.name !== 'KafkaError') throw error
   const isAway = away.has((error as KafkaError).codeName)
-  output.note(`${isAway ? 'No broker answers' : 'Kafka'} at ${brokers} (KAFKA_BROKERS): ${error.message}`)
+  output.note(printable(`${isAway ? 'No broker answers' : 'Kafka'} at ${brokers} (KAFKA_BROKERS): ${error.message}`))
   return exitCodes.kafka
 }

@@ -10,3 +10,8 @@ export class OperatorError extends Error {
     this.exitCode = exitCode
   }
 }
+
+/** Wrong arguments. */
+export function usageError (message: string): OperatorError {
+  return new OperatorError(`${message} (see --help)`, exitCodes.usage)
+}

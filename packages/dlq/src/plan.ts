@@ -1,11 +1,12 @@
-import type { Letter } from './letter.js'
+import { placeOf, type DeadLetter } from './dead-letter.js'
+import type { State } from './state.js'
 
 /** One message to be sent again, for all the letters of it. */
 export interface Shipment {
   /** Of the letter whose bytes are sent. */
   from: string
   hasHeaders: boolean
-  letters: Array<{ id: string, group: string | null, isAgain: boolean }>
+  letters: Array<{ id: string, place: string, group: string | null, state: State }>
 }
 
 /**
@@ -15,24 +16,26 @@ export interface Shipment {
 export class Plan {
   readonly #shipments = new Map<string, Shipment>()
 
-  get isEmpty (): boolean {
-    return this.#shipments.size === 0
+  /** How many messages are to be sent. */
+  get size (): number {
+    return this.#shipments.size
   }
 
-  add (letter: Letter, isAgain: boolean): void {
+  add (letter: DeadLetter, state: State): void {
     const { id, group, cut } = letter
     const hasHeaders = cut === 'nothing'
+    const part = { id, place: placeOf(letter.record), group, state }
     const found = this.#shipments.get(originOf(letter))
     if (found === undefined) {
-      this.#shipments.set(originOf(letter), { from: id, hasHeaders, letters: [{ id, group, isAgain }] })
+      this.#shipments.set(originOf(letter), { from: id, hasHeaders, letters: [part] })
       return
     }
-    found.letters.push({ id, group, isAgain })
+    found.letters.push(part)
     if (hasHeaders && !found.hasHeaders) Object.assign(found, { from: id, hasHeaders })
   }
 
   /** The shipment that is sent with this letter's bytes; each is given out once. */
-  take (letter: Letter): Shipment | undefined {
+  take (letter: DeadLetter): Shipment | undefined {
     const shipment = this.#shipments.get(originOf(letter))
     if (shipment?.from !== letter.id) return undefined
     this.#shipments.delete(originOf(letter))
@@ -51,4 +54,4 @@ export function groupsOf ({ letters }: Shipment): string[] | undefined {
   return groups.every(group => group !== null) ? groups : undefined
 }
 
-const originOf = ({ origin: { topic, partition, offset, time } }: Letter) => `${topic} ${partition} ${offset} ${time}`
+const originOf = ({ origin: { topic, partition, offset, time } }: DeadLetter) => `${topic} ${partition} ${offset} ${time}`

@@ -1,18 +1,17 @@
-import { Producer, provisionTopics, type ClientOptions, type Delivery, type KafkaError } from '@pair/kafka'
-import { originalMessage, type Letter } from './letter.js'
-import { mark, marksConfig, marksTopic } from './marks.js'
+import { Producer, type ClientOptions, type Delivery, type KafkaError } from '@pair/kafka'
+import { originalMessage, type DeadLetter } from './dead-letter.js'
+import { operatorLogTopic, provisionOperatorLog, replayEntry } from './operator-log.js'
 import { exitCodes, OperatorError } from './errors.js'
 import { count } from './output.js'
 import { groupsOf, type Shipment } from './plan.js'
 import type { Report } from './report.js'
 import type { Source } from './source.js'
 
-interface Item { letter: Letter, shipment: Shipment }
+interface Item { letter: DeadLetter, shipment: Shipment }
 
 /** What is on its way at once: as many messages, or as many bytes. */
 const batchMessages = 500
 const batchBytes = 8 * 1024 * 1024
-const provisionLimitMs = 10_000
 
 /** Sends letters in batches, and remembers those that the broker has acknowledged before it reports them. */
 export class Sender {
@@ -22,12 +21,9 @@ export class Sender {
   #batch: Item[] = []
   #bytes = 0
 
-  static async open ({ topics, topic }: Source, options: ClientOptions, report: Report): Promise<Sender> {
-    if (!topics.has(marksTopic(topic))) {
-      const declaration = { name: marksTopic(topic), partitions: 1, config: marksConfig }
-      await provisionTopics(options, [declaration], { signal: AbortSignal.timeout(provisionLimitMs) })
-    }
-    return new Sender(topic, options, report)
+  static async open (source: Source, options: ClientOptions, report: Report): Promise<Sender> {
+    await provisionOperatorLog(source, options)
+    return new Sender(source.topic, options, report)
   }
 
   private constructor (topic: string, options: ClientOptions, report: Report) {
@@ -38,7 +34,7 @@ export class Sender {
   }
 
   /** @param letter the one of the shipment whose bytes are sent */
-  async add (letter: Letter, shipment: Shipment): Promise<void> {
+  async add (letter: DeadLetter, shipment: Shipment): Promise<void> {
     this.#batch.push({ letter, shipment })
     this.#bytes += letter.record.value?.length ?? 0
     if (this.#batch.length >= batchMessages || this.#bytes >= batchBytes) await this.flush()
@@ -72,13 +68,13 @@ export class Sender {
   }
 
   async #remember (sent: Array<Item & { to: Delivery }>): Promise<void> {
-    const marks = sent.flatMap(({ letter, shipment, to }) => shipment.letters.map(({ id }) => mark(this.#topic, id, letter.origin, to)))
+    const entries = sent.flatMap(({ letter: { origin }, shipment, to }) => shipment.letters.map(({ place }) => replayEntry(this.#topic, { place, origin }, to)))
     try {
-      await this.#producer.send({ messages: marks })
+      await this.#producer.send({ messages: entries })
     } catch (cause) {
       const from = sent[0]?.letter.id ?? ''
       throw new OperatorError(
-        `${count(marks.length, 'letter')} from ${from} on replayed, but that cannot be remembered in ${marksTopic(this.#topic)} (${(cause as Error).message}): they would be replayed again`,
+        `${count(entries.length, 'letter')} from ${from} on replayed, but that cannot be remembered in ${operatorLogTopic(this.#topic)} (${(cause as Error).message}): they would be replayed again`,
         exitCodes.kafka, { cause })
     }
   }

@@ -2,20 +2,26 @@ import { TopicReader, type ClientOptions, type StoredMessage } from '@pair/kafka
 import { connection, readVariable } from '@pair/kafka/connection'
 import { deadLetterTopic, kafkaName, replayableForMs } from '@pair/events'
 import { allTopics } from '@pair/shared-topics'
-import type { Position } from './arguments.js'
+import type { Position, Wanted } from './arguments.js'
+import { placeOf } from './dead-letter.js'
 import { exitCodes, OperatorError } from './errors.js'
+import { mismatchOf, type Mismatch } from './filter.js'
+import { topicsMeant } from './topics.js'
 
-/** Where letters are read from. */
+/** The dead letters of one topic that a command is about. */
 export interface Source {
   reader: TopicReader
   /** All topics of the broker, and how many partitions each has. */
   topics: Map<string, number>
   /** Whose dead letters are meant, by its name on the broker. */
   topic: string
+  /** Before the place of a letter in what is printed: its topic, where the operator has not named one. */
+  idPrefix: string
+  /** Those that the operator has named, or all, of which those that match are meant. */
+  letters: Position[] | 'all'
+  mismatch: Mismatch
   /** How old its messages may be that are replayed, in ms; Infinity where the contract does not have it. */
   replayableForMs: number
-  /** Whether letters of this consumer group are meant. */
-  isOf: (group: string | null) => boolean
 }
 
 /** Options of this tool's clients, from the variables that the services read. @throws OperatorError */
@@ -40,48 +46,59 @@ function readSetting<Value> (read: () => Value): Value {
 
 /**
  * @param nameOf the broker's name of a topic or group
- * @param wanted topic, and the consumer group whose letters are meant; a group also as the broker knows it, copied from a list
- * @throws OperatorError where there is no such topic; KafkaError where no broker answers within 10 s
+ * @throws OperatorError where there is no such topic, or it is unclear which one is meant; KafkaError where no broker answers within 10 s
  */
-export async function openSource (reader: TopicReader, nameOf: (name: string) => string, wanted: { topic: string, group?: string | undefined }): Promise<Source> {
-  const topic = nameOf(wanted.topic)
-  const groups = wanted.group === undefined ? undefined : [wanted.group, nameOf(wanted.group)]
+export async function openSources (reader: TopicReader, nameOf: (name: string) => string, wanted: Wanted): Promise<Source[]> {
   const topics = await reader.topics()
-  const letters = deadLetterTopic(topic)
-  if (!topics.has(letters)) throw new OperatorError(`There is no topic ${letters} on this broker`, exitCodes.kafka)
-  const declared = allTopics.find(({ name }) => name === wanted.topic)
-  return {
-    reader,
-    topics,
-    topic,
-    replayableForMs: declared === undefined ? Infinity : replayableForMs(declared),
-    isOf: group => groups === undefined || (group !== null && groups.includes(group))
+  const mismatch = mismatchOf(wanted.filter, nameOf)
+  return [...topicsMeant(topics, nameOf(''), wanted)].map(([name, letters]) => {
+    const topic = nameOf(name)
+    if (!topics.has(deadLetterTopic(topic))) throw new OperatorError(`There is no topic ${deadLetterTopic(topic)} on this broker`, exitCodes.kafka)
+    const declared = allTopics.find(declared => declared.name === name)
+    return {
+      reader,
+      topics,
+      topic,
+      idPrefix: wanted.topic === undefined ? `${name}:` : '',
+      letters,
+      mismatch,
+      replayableForMs: declared === undefined ? Infinity : replayableForMs(declared)
+    }
+  })
+}
+
+/** How many records `recordsOf` reads; gaps among the offsets count. */
+export async function numberOf ({ reader, topics, topic, letters }: Source): Promise<number> {
+  return letters === 'all' ? await recordsIn(reader, topics, deadLetterTopic(topic)) : letters.length
+}
+
+/** How many records a topic has; gaps among the offsets count. */
+export async function recordsIn (reader: TopicReader, topics: Map<string, number>, topic: string): Promise<number> {
+  const partitions = Array.from({ length: topics.get(topic) ?? 0 }, (_, partition) => partition)
+  const bounds = await Promise.all(partitions.map(async partition => await reader.bounds(topic, partition)))
+  return bounds.reduce((sum, { low, high }) => sum + high - low, 0)
+}
+
+/** The named records, else all of the topic; `isGone` is called with those that are not there (any more), and why. */
+export async function * recordsOf (source: Source, isGone: (letter: string, why: string) => Promise<void>): AsyncGenerator<StoredMessage, void, undefined> {
+  if (source.letters === 'all') return yield * source.reader.read(deadLetterTopic(source.topic))
+  for (const at of source.letters) {
+    const record = await recordAt(source, at)
+    if (typeof record === 'string') await isGone(source.idPrefix + placeOf(at), record)
+    else yield record
   }
 }
 
-/** @throws OperatorError where there is no such record (any more) */
-export async function recordAt ({ reader, topics, topic }: Source, { partition, offset }: Position): Promise<StoredMessage> {
+/** Returns the record, or the reason why it is not there (any more). */
+async function recordAt ({ reader, topics, topic }: Source, { partition, offset }: Position): Promise<StoredMessage | string> {
   const letters = deadLetterTopic(topic)
-  const notThere = (why: string) => new OperatorError(`${partition}:${offset} is not there: ${why}`, exitCodes.failed)
   const partitions = topics.get(letters) ?? 0
-  if (partition >= partitions) throw notThere(`${letters} has the partitions 0 to ${partitions - 1}`)
+  if (partition >= partitions) return `${letters} has the partitions 0 to ${partitions - 1}`
   const { low, high } = await reader.bounds(letters, partition)
-  if (low === high) throw notThere(`partition ${partition} of ${letters} is empty`)
-  if (offset < low || offset >= high) throw notThere(`partition ${partition} of ${letters} holds ${low} to ${high - 1}`)
+  if (low === high) return `partition ${partition} of ${letters} is empty`
+  if (offset < low || offset >= high) return `partition ${partition} of ${letters} holds ${low} to ${high - 1}`
   const records = reader.read(letters, { partition, offset })
   const { value: record } = await records.next()
   await records.return()
-  if (record?.offset !== offset) throw notThere(`${letters} holds no record at this offset`)
-  return record
-}
-
-/** The records at these places; `isGone` is told which are not there (any more), and why. */
-export async function * recordsAt (source: Source, letters: Position[], isGone: (letter: string, why: string) => Promise<void>): AsyncGenerator<StoredMessage, void, undefined> {
-  for (const at of letters) {
-    const record = await recordAt(source, at).catch(async error => {
-      if (!(error instanceof OperatorError) || error.exitCode !== exitCodes.failed) throw error
-      await isGone(`${at.partition}:${at.offset}`, error.message.replace(/^\S+ is /, ''))
-    })
-    if (record) yield record
-  }
+  return record?.offset === offset ? record : `${letters} holds no record at this offset`
 }

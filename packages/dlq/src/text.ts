@@ -2,11 +2,16 @@ import { isUtf8 } from 'node:buffer'
 
 /** What a terminal would act on instead of showing it: control characters, and those that turn the direction of text. */
 // eslint-disable-next-line no-control-regex
-const unshowable = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+const unshowable = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
 /** Text of strangers, in one line, that does nothing to a terminal. */
 export function printable (text: string): string {
   return text.replace(unshowable, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** JSON in one line for every reader, as `printable`: JSON itself leaves some line ends and control characters as they are. */
+export function oneLineJson (value: unknown): string {
+  return printable(JSON.stringify(value))
 }
 
 /** Bytes for people: the text that they are (its line breaks kept), else a hex dump. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { originalMessage, readLetter } from '../dist/letter.js'
+import { originalMessage, readDeadLetter } from '../dist/dead-letter.js'
 import { failure, message, stored } from './cli.js'
 
-const read = (record: Parameters<typeof readLetter>[0]) => readLetter(record, 'user_register')
+const read = (record: Parameters<typeof readDeadLetter>[0]) => readDeadLetter(record, { topic: 'user_register' })
 
 const bytes = (headers: Record<string, string>) => Object.entries(headers).map(([name, text]) => ({ [name]: Buffer.from(text) }))
 

@@ -2,9 +2,9 @@ import type { OutgoingMessage, StoredMessage } from '@pair/kafka'
 import { firstTimestamp, firstTimestampHeader, replayGroupsHeader } from '@pair/events'
 
 /** A message that could not be processed, and what its headers say about that. */
-export interface Letter {
+export interface DeadLetter {
   isLetter: true
-  /** Its own place, `partition:offset` on the dead-letter topic. */
+  /** Its own place, `partition:offset` on the dead-letter topic; before that `topic:` where no topic was named. */
   id: string
   reason: string
   error: string
@@ -27,7 +27,10 @@ export interface Letter {
 }
 
 /** Something else on the dead-letter topic. */
-export interface Foreign { isLetter: false, id: string, why: string, record: StoredMessage }
+export interface Unrecognised { isLetter: false, id: string, why: string, record: StoredMessage }
+
+/** Its place on the dead-letter topic. */
+export const placeOf = ({ partition, offset }: { partition: number, offset: number }) => `${partition}:${offset}`
 
 const isTopic = (text: string) => /^[a-zA-Z0-9._-]{1,249}$/.test(text)
 const isCount = (text: string) => /^\d{1,16}$/.test(text)
@@ -45,19 +48,19 @@ const needed: Record<string, (text: string) => boolean> = {
 }
 
 /** Reads a record of the dead-letter topic of `topic`. Never throws: anybody may have written it. */
-export function readLetter (record: StoredMessage, topic: string): Letter | Foreign {
-  const id = `${record.partition}:${record.offset}`
+export function readDeadLetter (record: StoredMessage, { topic, idPrefix = '' }: { topic: string, idPrefix?: string }): DeadLetter | Unrecognised {
+  const id = idPrefix + placeOf(record)
   const entries = record.headers.flatMap(header => Object.entries(header))
   const about = new Map(entries.map(([name, bytes]) => [name, bytes.toString()]))
   const text = (name: string) => about.get(name) ?? ''
-  const foreign = (why: string): Foreign => ({ isLetter: false, id, why, record })
+  const unrecognised = (why: string): Unrecognised => ({ isLetter: false, id, why, record })
   for (const [name, isRight] of Object.entries(needed)) {
-    if (!about.has(name)) return foreign(`no header ${name}`)
-    if (!isRight(text(name))) return foreign(`header ${name} is not what a dead letter has there`)
+    if (!about.has(name)) return unrecognised(`no header ${name}`)
+    if (!isRight(text(name))) return unrecognised(`header ${name} is not what a dead letter has there`)
   }
   const cut = about.get('dlq.cut') ?? 'nothing'
-  if (cut !== 'nothing' && cut !== 'headers' && cut !== 'value') return foreign('header dlq.cut is neither headers nor value')
-  if (!isCount(about.get('dlq.headers.dropped') ?? '0')) return foreign('header dlq.headers.dropped is not what a dead letter has there')
+  if (cut !== 'nothing' && cut !== 'headers' && cut !== 'value') return unrecognised('header dlq.cut is neither headers nor value')
+  if (!isCount(about.get('dlq.headers.dropped') ?? '0')) return unrecognised('header dlq.headers.dropped is not what a dead letter has there')
   return {
     isLetter: true,
     id,
@@ -86,7 +89,7 @@ export function readLetter (record: StoredMessage, topic: string): Letter | Fore
  *
  * @param groups the consumer groups that it is meant for; without, all of them
  */
-export function originalMessage ({ origin, headers, record, firstTime }: Letter, groups: string[] | undefined): OutgoingMessage & { headers: Array<Record<string, string | Buffer>> } {
+export function originalMessage ({ origin, headers, record, firstTime }: DeadLetter, groups: string[] | undefined): OutgoingMessage & { headers: Array<Record<string, string | Buffer>> } {
   return {
     topic: origin.topic,
     key: record.key,
