@@ -1,11 +1,11 @@
 import { isMainThread } from 'node:worker_threads'
 
-// Loaded ahead of a service (`node --import`), in its worker threads as well. When the process that forked it is gone, the
-// service gets the signal that it would have got from it.
+// Preloaded into a service (`node --import`), also into its worker threads. When the parent process ends, however it does, the
+// service receives SIGTERM.
 if (isMainThread) {
   const end = () => process.kill(process.pid, 'SIGTERM')
   process.once('disconnect', end)
-  // Watching alone must not keep a service alive that has nothing left to do.
+  // The IPC channel must not keep the service's event loop alive.
   process.channel?.unref()
   if (!process.connected) end()
 }

@@ -1,7 +1,7 @@
 import { pathToFileURL } from 'node:url'
 import { fromRepository, readSystem } from './system.js'
 
-// npm run migrate -- <service> [system]: a service's own command, as it is in its image.
+// npm run migrate -- <service> [system]: runs the command "migrate" of a service, as in its image.
 
 const [node = 'node', , name = '', system, ...rest] = process.argv
 try {

@@ -1,8 +1,8 @@
 import { createServer } from 'node:net'
 
 /**
- * A port on loopback that nothing listens on. Below the range that outgoing connections are numbered from, so that none of
- * those takes it before it is used.
+ * Returns a free port on loopback. It is below the range of ephemeral ports, so that no outgoing connection takes it before
+ * it is used.
  */
 export async function freePort (): Promise<number> {
   for (;;) {
@@ -11,11 +11,17 @@ export async function freePort (): Promise<number> {
   }
 }
 
-/** Whether somebody listens on the port of the loopback address, or this user may not. */
+/** Whether this process cannot listen on the loopback port, because it is in use or needs permission. */
 export function isTaken (port: number): Promise<boolean> {
   return new Promise(resolve => {
     const server = createServer()
     server.once('error', () => resolve(true))
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(false)))
   })
+}
+
+/** The first free port from `port` on. */
+export async function freePortFrom (port: number): Promise<number> {
+  while (await isTaken(port)) port++
+  return port
 }

@@ -8,29 +8,29 @@ const LISTEN_LIMIT_MS = 120_000
 /** A service in a process of its own. */
 export interface Service {
   readonly pid: number
-  /** Settles when it has ended and all that it wrote is read, with its exit code or the name of a signal. */
+  /** Resolves with the exit code or the signal's name when the process has ended and its output has been read. */
   readonly ended: Promise<number | string>
   kill (signal: NodeJS.Signals): void
 }
 
 export interface LoggedService extends Service {
-  /** Resolves to where it answers, without a path, once it listens; rejects with one line where it ends before, or after 120 s. */
+  /** Resolves with the service's base URL when it listens; rejects with one line if it ends before, or after 120 s. */
   readonly listening: Promise<string>
 }
 
-/** What is done with each line that a service writes. */
+/** Receives each line that a service writes. */
 export interface OutputReader {
-  /** @param line undefined where the text is not a whole line of JSON: a kill may cut the last one */
+  /** @param line undefined if the text is not complete JSON: a kill may truncate the last line */
   onLog (text: string, line: Record<string, unknown> | undefined): void
   onError (text: string): void
 }
 
 /**
- * Starts a service's entry file. It drains and ends when this process ends, however it does: a module loaded ahead of the
- * service watches the channel between the two, and the service knows nothing of it.
+ * Starts a service's entry file. It shuts down when this process ends for any reason: a preloaded module (end-with-parent.ts)
+ * watches the IPC channel, so the service needs no code for it.
  *
- * @param env the whole environment
- * @param options.log where its standard output goes: this terminal's, or an open file
+ * @param env the complete environment
+ * @param options.log destination of its standard output: this terminal, or an open file
  * @param options.execArgv further options of node
  */
 export function startService (entry: string, env: NodeJS.ProcessEnv, { log = 'inherit', execArgv = [] }: { log?: 'inherit' | number, execArgv?: string[] } = {}): Service {
@@ -40,7 +40,7 @@ export function startService (entry: string, env: NodeJS.ProcessEnv, { log = 'in
 /**
  * Starts a service on a free port, and reads its output.
  *
- * @param settings the environment, beside PATH
+ * @param settings the environment, in addition to PATH
  */
 export function startLogged (entry: string, settings: NodeJS.ProcessEnv, { onLog, onError }: OutputReader): LoggedService {
   const child = forkService(entry, { PATH: process.env['PATH'], PORT: '0', ...settings }, ['pipe', 'pipe'])
@@ -64,7 +64,7 @@ export function startLogged (entry: string, settings: NodeJS.ProcessEnv, { onLog
 
 function forkService (entry: string, env: NodeJS.ProcessEnv, output: Array<'inherit' | 'pipe' | number>, execArgv: string[] = []): ChildProcess {
   return fork(entry, {
-    // A session of its own, because a terminal's Ctrl-C goes to everything in the foreground: the one who started it gives the order.
+    // A session of its own: a terminal sends Ctrl-C to all foreground processes, but the launcher must stop services in order.
     detached: true,
     execArgv: ['--import', new URL('./end-with-parent.js', import.meta.url).href, ...execArgv],
     env,
@@ -91,7 +91,7 @@ function parse (text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Whether a service says that it is ready, or that it consumes. */
+/** Whether /health/ready or /health/consuming of a service answers 200. */
 export async function isHealthy (url: string, about: 'ready' | 'consuming' = 'ready'): Promise<boolean> {
   const answer = await fetch(`${url}/health/${about}`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined)
   await answer?.body?.cancel()

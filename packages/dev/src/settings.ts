@@ -2,21 +2,21 @@ import { join } from 'node:path'
 import { connection, isConnectionGiven, type Connection } from '@pair/kafka/connection'
 import type { System } from './system.js'
 
-/** What the launcher is told by environment variables. */
+/** The launcher's settings, from environment variables. */
 export interface LauncherSettings {
-  /** By the name of the service. */
+  /** Ports by the name of the service. */
   ports: ReadonlyMap<string, number>
-  /** Of a Kafka that runs already. */
+  /** Connection to a running Kafka; undefined for the embedded broker. */
   kafka: Connection | undefined
-  /** Of databases that exist already, by the name of the service: all or none. */
+  /** URLs of existing databases by the name of the service, for all services or none. */
   databases: ReadonlyMap<string, string> | undefined
   dataDir: string
 }
 
 /**
- * Reads the launcher's settings; the services check what is handed on to them in full.
+ * Reads the launcher's settings. The services validate the settings that are passed on to them.
  *
- * @throws with one line that names the setting at fault
+ * @throws Error with a message of one line that names the invalid setting
  */
 export function readSettings (system: System, env: NodeJS.ProcessEnv): LauncherSettings {
   return {
@@ -27,7 +27,7 @@ export function readSettings (system: System, env: NodeJS.ProcessEnv): LauncherS
   }
 }
 
-/** Where the embedded PostgreSQL keeps its data: each system has a folder of its own. */
+/** The data folder of the embedded PostgreSQL, by default one for each system. */
 export function dataDir ({ root }: System, env: NodeJS.ProcessEnv): string {
   return env['DATA_DIR'] || join(root, '.data')
 }
@@ -57,8 +57,8 @@ function databases ({ services }: System, env: NodeJS.ProcessEnv): LauncherSetti
   if (given === undefined) return undefined
   return new Map(stored.map(({ name, databaseVariable }) => {
     const url = env[databaseVariable]
-    if (!url) throw new Error(`${databaseVariable} is missing: ${given.databaseVariable} is set, and all are needed or none`)
-    // The value is not repeated: it may hold a password.
+    if (!url) throw new Error(`${databaseVariable} is missing: ${given.databaseVariable} is set, so all of them are needed`)
+    // The message does not quote the value, which may contain a password.
     if (!URL.canParse(url) || !/^postgres(ql)?:/.test(url)) throw new Error(`${databaseVariable} must be a postgres:// URL`)
     return [name, url]
   }))

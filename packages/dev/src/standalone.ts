@@ -1,9 +1,9 @@
 interface Part { readonly ended: Promise<number | string>, close (): Promise<void> }
 
 /**
- * Runs one part until a signal comes (then the exit code is 0), or until it ends by itself (1).
+ * Runs one part until a signal stops it (exit code 0) or it exits unexpectedly (exit code 1).
  *
- * @param lines what to tell the user when it is ready
+ * @param lines returns the text to print when it is ready
  */
 export async function runStandalone<Kind extends Part> (name: string, start: () => Promise<Kind>, lines: (part: Kind) => string): Promise<void> {
   const signalled = new Promise<undefined>(resolve => {
@@ -13,7 +13,7 @@ export async function runStandalone<Kind extends Part> (name: string, start: () 
     const part = await start()
     console.log(lines(part))
     const code = await Promise.race([signalled, part.ended])
-    if (code !== undefined) throw new Error(`${name} ended by itself (${typeof code === 'number' ? `exit code ${code}` : code})`)
+    if (code !== undefined) throw new Error(`${name} exited unexpectedly (${typeof code === 'number' ? `exit code ${code}` : code})`)
     await part.close()
     process.exit(0)
   } catch (error) {

@@ -2,20 +2,20 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The folder that holds `packages`. */
+/** The root folder of the repository. */
 export const repository = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '')
 
-/** A service as its folder and its manifest describe it. */
+/** A service, described by its folder and its manifest. */
 export interface ServiceFolder {
   /** The folder's name: "user". */
   readonly name: string
   readonly folder: string
   readonly entry: string
-  /** Where it listens, unless the variable `portVariable` says otherwise. */
+  /** Default port, which the variable `portVariable` overrides. */
   readonly port: number
   /** "USER_PORT" */
   readonly portVariable: string
-  /** "user_service"; undefined for a service that needs none. */
+  /** "user_service"; undefined for a service without a database. */
   readonly database: string | undefined
   /** "USER_DATABASE_URL" */
   readonly databaseVariable: string
@@ -25,7 +25,7 @@ export interface ServiceFolder {
 export interface System {
   readonly root: string
   readonly services: readonly ServiceFolder[]
-  /** What to try when it is ready, from "system" in its package.json: `{user}` stands for the port of the service user. */
+  /** The text with commands to try, from "system" in its package.json: `{user}` stands for the port of the service user. */
   readonly ready: string
 }
 
@@ -33,7 +33,7 @@ export interface System {
  * Reads a system: each folder in `<root>/microservices` whose package.json has `"service": { "port": 3000, "database": true }`.
  *
  * @param root absolute, or relative to the repository
- * @throws with one line that names the file at fault
+ * @throws Error with a message of one line that names the invalid file
  */
 export function readSystem (root = ''): System {
   const folder = resolve(repository, root)
@@ -45,7 +45,7 @@ export function readSystem (root = ''): System {
     const other = services.find(({ name, port }) => port === service.port && name !== service.name)
     if (other) throw new Error(`${manifestOf(service)} and ${manifestOf(other)} name the same port (${service.port})`)
   }
-  // In the order of their ports: the one that was there first comes first.
+  // Sorted by port, which is the order in which they were added.
   return { root: folder, services: services.sort((one, other) => one.port - other.port), ready: readyText(folder) }
 }
 
@@ -80,14 +80,14 @@ function readJson (path: string): unknown {
   try {
     return JSON.parse(readFileSync(path, 'utf8'))
   } catch (cause) {
-    throw new Error(`${fromRepository(path)} is no JSON`, { cause })
+    throw new Error(`${fromRepository(path)} is not JSON`, { cause })
   }
 }
 
 const manifestOf = ({ folder }: ServiceFolder) => fromRepository(join(folder, 'package.json'))
 
-/** The entry file of a service, built: of the pair by its name, of another system by its folder's path in the repository. */
+/** The compiled entry file of a service, given by its name in the pair, or by its folder's path in the repository. */
 export const entryOf = (name: string): string => join(repository, name.includes('/') ? name : join('microservices', name), 'dist', 'server.js')
 
-/** A path as the user knows it. */
+/** A path relative to the repository, for messages. */
 export const fromRepository = (path: string): string => relative(repository, path) || '.'

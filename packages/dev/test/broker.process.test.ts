@@ -6,7 +6,7 @@ import { gone, processTree, run } from './running.js'
 
 const standalone = fileURLToPath(new URL('../dist/broker.js', import.meta.url))
 
-test('the broker started by itself prints what to export, listens there, and ends with exit code 0 on SIGTERM', async () => {
+test('a standalone broker prints what to export, listens there, and ends with exit code 0 on SIGTERM', async () => {
   const broker = run([standalone])
   const port = await broker.said(/KAFKA_BROKERS=127\.0\.0\.1:(\d+)/)
   await new Promise((resolve, reject) => {
@@ -33,7 +33,7 @@ test('a broker that is ended by somebody else ends its launcher with exit code 1
   await broker.said(/KAFKA_BROKERS/)
   process.kill(processTree(broker.pid)[1] ?? 0, 'SIGKILL')
   expect(await broker.ended).toBe(1)
-  expect(broker.output()).toContain('the embedded broker ended by itself (SIGKILL)')
+  expect(broker.output()).toContain('the embedded broker exited unexpectedly (SIGKILL)')
 })
 
 test('a broker that is stopped (SIGSTOP) can be closed', async () => {

@@ -5,11 +5,11 @@ import { onTestFinished } from 'vitest'
 import { repository } from './running.js'
 
 /**
- * This repository as it is built, for a test that changes it. Its packages are hard links, where the file
- * system has them; what is written in place is copied. Without git.
+ * A copy of the built repository without git, for a test that changes it. Installed packages are hard-linked if the file system
+ * supports it; files that are modified in place are copied.
  */
 export async function cloneRepository (atEnd: (remove: () => Promise<void>) => void = onTestFinished): Promise<string> {
-  // On the same file system.
+  // On the same file system, for the hard links.
   await mkdir(join(repository, '.data'), { recursive: true })
   const clone = await mkdtemp(join(repository, '.data', 'clone-'))
   atEnd(() => rm(clone, { recursive: true, force: true }))

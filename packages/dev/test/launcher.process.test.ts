@@ -64,12 +64,12 @@ test('a launcher killed with -9 can be started again at once', async () => {
   await again().said(READY)
 })
 
-test('a part that ends by itself is named with its exit code, and the rest ends, exit code 1', async () => {
+test('a part that exits unexpectedly is named with its exit code, and everything is stopped, exit code 1', async () => {
   const { launcher } = await launch({ user: polite, profile: 'console.log("profile", process.pid); process.once("SIGUSR2", () => process.exit(7))' })
   const profile = Number(await launcher.said(/^profile (\d+)/m))
   await launcher.said(READY)
   await expectEverythingGone(launcher, 1, () => process.kill(profile, 'SIGUSR2'))
-  expect(launcher.output()).toContain('the profile service ended by itself (exit code 7)')
+  expect(launcher.output()).toContain('the profile service exited unexpectedly (exit code 7)')
 })
 
 test('started twice: one line, exit code 1, and the first goes on', async () => {
@@ -108,7 +108,7 @@ test('a wrong setting is named in one line, exit code 1', async () => {
 
 const stubborn = 'process.on("SIGTERM", () => console.log("not now"))'
 
-test('a second signal ends by force what does not end', async () => {
+test('a second signal kills services that do not end', async () => {
   const { launcher } = await launch({ user: stubborn, profile: stubborn })
   await launcher.said(READY)
   const tree = processTree(launcher.pid)
@@ -117,14 +117,14 @@ test('a second signal ends by force what does not end', async () => {
   launcher.kill('SIGINT')
   expect(await launcher.ended).toBe(1)
   await gone(tree)
-  expect(launcher.output()).toContain('Ending by force after a second signal')
+  expect(launcher.output()).toContain('Forced shutdown after a second signal')
 })
 
-test('15 s after a signal what still runs is ended by force', async () => {
+test('services that still run 15 s after a signal are killed', async () => {
   const { launcher } = await launch({ user: stubborn, profile: polite })
   await launcher.said(READY)
   await expectEverythingGone(launcher, 1, () => launcher.kill('SIGTERM'))
-  expect(launcher.output()).toContain('Ending by force after 15 s')
+  expect(launcher.output()).toContain('Forced shutdown after 15 s')
 })
 
 const told = 'console.log("told", process.env.PORT, process.env.DATABASE_URL ?? "no database", process.env.KAFKA_BROKERS)'
@@ -139,7 +139,7 @@ test('every folder with a manifest is started: on the port of <NAME>_PORT, else 
   expect(launcher.output()).toContain(`http://localhost:${ports.STATELESS_PORT} (stateless)`)
 })
 
-test('a service that comes later gets its database in a data folder that is there already', async () => {
+test('a service that is added later gets its database in an existing data folder', async () => {
   const { root, launcher, again } = await launch({ user: polite })
   await launcher.said(READY)
   await expectEverythingGone(launcher, 0, () => launcher.kill('SIGTERM'))
@@ -153,7 +153,7 @@ test('a service that comes later gets its database in a data folder that is ther
   expect(await query(url, 'SELECT current_database() AS name')).toEqual([{ name: 'later_service' }])
 })
 
-test('a folder that is not built, a manifest without a port, a port that two name: one line each, exit code 1', async () => {
+test('a folder that is not built, a manifest without a port, a port named twice: one line each, exit code 1', async () => {
   const { root, launcher, again } = await launch({ user: polite, profile: polite }, { USER_PORT: 'none' })
   expect(await launcher.ended).toBe(1)
   const manifest = join(root, 'microservices', 'profile', 'package.json')

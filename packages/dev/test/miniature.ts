@@ -3,10 +3,9 @@ import { join } from 'node:path'
 import { repository, temporary } from './running.js'
 
 /**
- * A repository that has the launcher of this one, and stand-ins for the services: the launcher's own behaviour can be tried
- * with services that misbehave.
+ * A repository with this one's launcher and stand-ins for the services, to test the launcher with services that misbehave.
  *
- * @param services what a service's process does, by its name; it has `server`, which answers 200. One called "stateless" has no database
+ * @param services source code by service name; `server` is in scope and answers 200. A service called "stateless" has no database
  */
 export async function miniature (services: Record<string, string>): Promise<string> {
   const root = await temporary()
@@ -27,5 +26,5 @@ export async function miniature (services: Record<string, string>): Promise<stri
   return root
 }
 
-/** Ends as soon as it is told to. */
+/** Source of a service that ends at a signal. */
 export const polite = 'process.on("SIGTERM", () => { console.log("drained"); process.exit(0) })'

@@ -14,7 +14,7 @@ const URL_LINE = /USER_DATABASE_URL=(\S+)/
 
 const pidFile = (dataDir: string) => join(dataDir, 'postgres', 'data', 'postmaster.pid')
 
-test('PostgreSQL started by itself prints what to export and ends with exit code 0 on SIGTERM', async () => {
+test('a standalone PostgreSQL prints what to export and ends with exit code 0 on SIGTERM', async () => {
   const server = run([standalone], { env: { DATA_DIR: await temporary() } })
   await query(await server.said(URL_LINE), 'SELECT 1')
   await query(await server.said(/PROFILE_DATABASE_URL=(\S+)/), 'SELECT 1')
@@ -96,7 +96,7 @@ test('a server that is ended by somebody else ends its launcher with exit code 1
   await server.said(URL_LINE)
   process.kill(Number((await readFile(pidFile(DATA_DIR), 'utf8')).split('\n')[0]), 'SIGQUIT')
   expect(await server.ended).toBe(1)
-  expect(server.output()).toMatch(/the embedded PostgreSQL ended by itself \(exit code \d+\)/)
+  expect(server.output()).toMatch(/the embedded PostgreSQL exited unexpectedly \(exit code \d+\)/)
 })
 
 test('without a folder the server keeps its data in a temporary one, which is gone after close', async () => {

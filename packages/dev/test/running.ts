@@ -7,18 +7,18 @@ import { onTestFinished, vi } from 'vitest'
 
 export const repository = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** A process under test: what it has said so far, and how it ended. */
+/** A process under test, with its output and its exit. */
 export interface Running {
   readonly pid: number
   readonly output: () => string
   /** Its exit code, or the name of the signal that ended it. */
   readonly ended: Promise<number | string>
   kill (signal: NodeJS.Signals): void
-  /** What the pattern's first group matched, as soon as it was said. */
+  /** Resolves with the match of the pattern's first group when the output contains it. */
   said (pattern: RegExp): Promise<string>
 }
 
-/** Starts `node <args>`, or another command, for the length of one test. */
+/** Starts `node <args>`, or another command; it is stopped at the end of the test. */
 export function run (args: string[], options: { command?: string, env?: NodeJS.ProcessEnv, cwd?: string } = {}): Running {
   const child = spawn(options.command ?? process.execPath, args, {
     cwd: options.cwd ?? repository,
@@ -47,7 +47,7 @@ export function run (args: string[], options: { command?: string, env?: NodeJS.P
   return { pid: child.pid ?? 0, output: () => output, ended, kill: signal => { child.kill(signal) }, said }
 }
 
-/** A process and everything that it and its children have started. */
+/** The ids of a process and all its descendants. */
 export function processTree (pid: number): number[] {
   const rows = execFileSync('ps', ['-eo', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n')
   const pairs = rows.map(row => row.trim().split(/\s+/).map(Number))
@@ -56,7 +56,7 @@ export function processTree (pid: number): number[] {
   return tree
 }
 
-/** Waits until none of the processes is there any more. */
+/** Waits until none of the processes exists. */
 export async function gone (pids: number[]): Promise<void> {
   await vi.waitFor(() => {
     const left = pids.filter(isAlive)
@@ -64,7 +64,7 @@ export async function gone (pids: number[]): Promise<void> {
   }, { timeout: 120_000, interval: 50 })
 }
 
-/** A folder for the length of one test, which other users can enter: as root the database server is one. */
+/** A folder for one test that other users can enter: as root, the database server runs as another user. */
 export async function temporary (): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'local-'))
   await chmod(folder, 0o755)

@@ -4,7 +4,7 @@ import { startLogged } from '@pair/dev'
 import { expect, test } from 'vitest'
 import { gone, repository, run, temporary } from './running.js'
 
-/** The entry file of a service that does this. */
+/** Writes the entry file of a service with this source. */
 async function entry (body: string): Promise<string> {
   const path = join(await temporary(), 'server.mjs')
   await writeFile(path, body)
@@ -13,7 +13,7 @@ async function entry (body: string): Promise<string> {
 
 const listening = 'console.log(JSON.stringify({ msg: "Server listening at http://127.0.0.1:1" })); setInterval(() => {}, 1000);'
 
-test('a service ends with the process that started it, also where that one is killed', async () => {
+test('a service ends with the process that started it, even if that is killed', async () => {
   const path = await entry(listening)
   const starter = run(['--input-type=module', '--eval', `
     import { startLogged } from ${JSON.stringify(join(repository, 'packages/dev/dist/index.js'))}
@@ -31,7 +31,7 @@ test('a service that ends before it listens is named in one line, with how it en
   expect(await ended).toBe(3)
 })
 
-test('a service\'s log is read line by line, also what is no JSON, and so what a kill has cut off', async () => {
+test('a service\'s log is read line by line, including lines that are not JSON or were truncated by a kill', async () => {
   const lines: unknown[] = []
   const path = await entry(`console.log('no JSON'); ${listening} process.stdout.write('{"msg":"cut', () => process.kill(process.pid, 'SIGKILL'))`)
   const service = startLogged(path, {}, { onLog (text, line) { lines.push(line ?? text) }, onError (text) { lines.push(text) } })

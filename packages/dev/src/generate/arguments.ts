@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 
 export interface ServiceArguments {
   name: string
-  /** Topics, by their names in the contract. */
+  /** Names of topics in the contract. */
   receives: string[]
   sends: string[]
   hasDatabase: boolean
@@ -14,11 +14,11 @@ export interface TopicArguments { name: string, system: string }
 const SERVICE_USAGE = 'Usage: npm run new-service <name> -- [--receives <topic>]… [--sends <topic>]… [--no-database] [--in examples/<system>]'
 const TOPIC_USAGE = 'Usage: npm run new-topic <name> -- [--in examples/<system>]'
 
-/** @throws with one line */
+/** @throws Error with a message of one line */
 export function serviceArguments (args: string[]): ServiceArguments {
   const { values, positionals } = parse(args, SERVICE_USAGE)
   return {
-    name: nameOf(positionals, /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, 'small letters, digits and "-", as in mail-sender', SERVICE_USAGE),
+    name: nameOf(positionals, /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, 'lower-case letters, digits and "-", as in mail-sender', SERVICE_USAGE),
     receives: topics(values.receives),
     sends: topics(values.sends),
     hasDatabase: !values['no-database'],
@@ -26,11 +26,11 @@ export function serviceArguments (args: string[]): ServiceArguments {
   }
 }
 
-/** @throws with one line */
+/** @throws Error with a message of one line */
 export function topicArguments (args: string[]): TopicArguments {
   const { values, positionals } = parse(args, TOPIC_USAGE)
   if (values.receives || values.sends || values['no-database']) throw new Error(TOPIC_USAGE)
-  return { name: nameOf(positionals, /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/, 'small letters, digits and "_", as in order_placed', TOPIC_USAGE), system: systemOf(values.in) }
+  return { name: nameOf(positionals, /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/, 'lower-case letters, digits and "_", as in order_placed', TOPIC_USAGE), system: systemOf(values.in) }
 }
 
 function parse (args: string[], usage: string) {
@@ -53,12 +53,12 @@ function parse (args: string[], usage: string) {
 function nameOf (positionals: string[], pattern: RegExp, expected: string, usage: string): string {
   const [name, ...rest] = positionals
   if (name === undefined || rest.length > 0) throw new Error(usage)
-  // Room for what is made of it: a database's name has at most 63 characters.
-  if (!pattern.test(name) || name.length > 40) throw new Error(`"${name}" is no name: it must be ${expected}, at most 40 of them`)
+  // At most 40, because names derived from it (of the database) may have 63 characters.
+  if (!pattern.test(name) || name.length > 40) throw new Error(`"${name}" is not a valid name: use ${expected}, at most 40 characters`)
   return name
 }
 
-/** `--receives a --receives b` and `--receives a,b` say the same. */
+/** `--receives a --receives b` and `--receives a,b` mean the same. */
 function topics (given: string[] = []): string[] {
   return [...new Set(given.flatMap(list => list.split(',')).map(name => name.trim()).filter(Boolean))]
 }

@@ -2,12 +2,12 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-/** New and changed files, in memory until all of them are known to be right: either every one is written, or none. */
+/** New and changed files, kept in memory until all are complete, so that either all are written or none. */
 export class Changes {
   readonly #root: string
   readonly #texts = new Map<string, string>()
 
-  /** @param root paths are relative to it */
+  /** @param root folder to which all paths are relative */
   constructor (root: string) {
     this.#root = root
   }
@@ -16,7 +16,7 @@ export class Changes {
     return this.#texts.has(path) || existsSync(join(this.#root, path))
   }
 
-  /** Names of what lies in a folder on the disk; none where there is no such folder. */
+  /** Names of the entries of a folder on disk; empty if the folder does not exist. */
   list (path: string): string[] {
     return existsSync(join(this.#root, path)) ? readdirSync(join(this.#root, path)) : []
   }
@@ -25,9 +25,9 @@ export class Changes {
     return this.#texts.get(path) ?? readFileSync(join(this.#root, path), 'utf8')
   }
 
-  /** @throws where the file is there already */
+  /** @throws Error if the file exists */
   create (path: string, text: string): void {
-    if (this.exists(path)) throw new Error(`${path} is there already`)
+    if (this.exists(path)) throw new Error(`${path} already exists`)
     this.#texts.set(path, text)
   }
 
@@ -38,18 +38,18 @@ export class Changes {
   /**
    * Inserts lines after the last line that matches.
    *
-   * @throws where no line matches
+   * @throws Error if no line matches
    */
   insertAfter (path: string, pattern: RegExp, lines: string): void {
     this.edit(path, text => {
       const all = text.split('\n')
       const index = all.findLastIndex(line => pattern.test(line))
-      if (index < 0) throw new Error(`${path} has no line like ${pattern}, after which something is to be written`)
+      if (index < 0) throw new Error(`${path} has no line like ${pattern}, after which to insert`)
       return [...all.slice(0, index + 1), ...lines.split('\n'), ...all.slice(index + 1)].join('\n')
     })
   }
 
-  /** @throws where a file cannot be written; those that were are then as they had been */
+  /** @throws Error if a file cannot be written; the files written before it are then restored */
   async write (): Promise<void> {
     const undo: Array<() => Promise<void>> = []
     try {

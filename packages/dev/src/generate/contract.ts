@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-/** A topic of a system's contract, and what its module exports. */
+/** A topic of a system's contract, and the name of its exported constant. */
 export interface ContractTopic {
   /** "user_register" */
   topic: string
@@ -10,10 +10,10 @@ export interface ContractTopic {
   constant: string
 }
 
-/** A service that is to be made. */
+/** A service to generate. */
 export interface NewService {
   name: string
-  /** Relative to the repository. */
+  /** Path relative to the repository. */
   folder: string
   system: string
   receives: ContractTopic[]
@@ -21,10 +21,10 @@ export interface NewService {
   hasDatabase: boolean
 }
 
-/** Where a system has its contract, relative to the repository. */
+/** The folder of a system's contract, relative to the repository. */
 export const contractFolder = (system: string): string => join(system, 'shared-topics')
 
-/** The package that a system's services import: @pair/shared-topics, @pair/music-shared-topics. */
+/** The package of a system's contract: @pair/shared-topics, @pair/music-shared-topics. */
 export const contractPackage = (system: string): string => `@pair/${systemPrefix(system)}shared-topics`
 
 /** examples/music → music- */
@@ -34,28 +34,28 @@ export const systemPrefix = (system: string): string => system === '' ? '' : `${
 export const scriptOf = (system: string, name: string): string => `${systemPrefix(system).replace(/-$/, ':')}${name}`
 
 /**
- * Reads the contract as it is compiled.
+ * Reads the compiled contract.
  *
- * @throws with one line where there is none
+ * @throws Error with a message of one line if there is none
  */
 export async function readContract (repository: string, system: string): Promise<ContractTopic[]> {
   const folder = contractFolder(system)
   const module = join(repository, folder, 'dist', 'index.js')
-  if (!existsSync(module)) throw new Error(`there is no contract in ${folder}: npm run new-topic <name> -- --in ${system || '.'} makes one`)
+  if (!existsSync(module)) throw new Error(`there is no contract in ${folder}: create it with npm run new-topic <name> -- --in ${system || '.'}`)
   const exported = await import(pathToFileURL(module).href) as Record<string, unknown>
   return Object.entries(exported).flatMap(([constant, value]) => isTopic(value) ? [{ constant, topic: value.name }] : [])
 }
 
 /**
- * Those of the contract that have these names.
+ * Finds topics of the contract by name.
  *
- * @throws with one line that says which there are
+ * @throws Error with a message of one line that lists the existing topics
  */
 export function findTopics (contract: ContractTopic[], names: string[], system: string): ContractTopic[] {
   return names.map(name => {
     const found = contract.find(({ topic }) => topic === name)
     if (found) return found
-    throw new Error(`there is no topic ${name} in ${contractFolder(system)}, but ${contract.map(({ topic }) => topic).join(', ') || 'none'}; npm run new-topic ${name}${system && ` -- --in ${system}`} makes it`)
+    throw new Error(`there is no topic ${name} in ${contractFolder(system)} (existing topics: ${contract.map(({ topic }) => topic).join(', ') || 'none'}); create it with npm run new-topic ${name}${system && ` -- --in ${system}`}`)
   })
 }
 

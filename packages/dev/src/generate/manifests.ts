@@ -6,10 +6,10 @@ import type { Changes } from './changes.js'
 interface Manifest { name: string, version: string, private: boolean, type: string, service?: object, exports?: object, dependencies: Record<string, string> }
 
 const LOCK = 'package-lock.json'
-/** npm's record of what is installed, which the set-up compares with the lock file. */
+/** npm's record of the installed packages, which the set-up compares with the lock file. */
 const RECORD = 'node_modules/.package-lock.json'
 
-/** Adds a workspace, as `npm install` would: manifest, TypeScript's reference, lock file, record. Nothing is downloaded, because other workspaces have all that it depends on. */
+/** Adds a workspace like `npm install` would: manifest, TypeScript reference, lock file, record. Nothing is downloaded, because other workspaces have the same dependencies. */
 export function addWorkspace (changes: Changes, folder: string, manifest: Manifest): void {
   changes.create(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   changes.edit('tsconfig.json', text => {
@@ -28,7 +28,7 @@ export function addWorkspace (changes: Changes, folder: string, manifest: Manife
   }
 }
 
-/** What npm does besides: imports find the workspace by its name. */
+/** Links the workspace in node_modules, like npm, so that imports find it by name. */
 export async function linkWorkspace (repository: string, folder: string, name: string): Promise<void> {
   const link = join(repository, 'node_modules', name)
   if (existsSync(link)) return
@@ -36,7 +36,7 @@ export async function linkWorkspace (repository: string, folder: string, name: s
   await symlink(relative(dirname(link), join(repository, folder)), link)
 }
 
-/** The versions that another workspace asks for. */
+/** The versions with which another workspace depends on these packages. */
 export function versionsOf (changes: Changes, manifest: string, names: string[]): Record<string, string> {
   const { dependencies } = JSON.parse(changes.read(manifest)) as { dependencies: Record<string, string> }
   return Object.fromEntries(names.map(name => {

@@ -11,7 +11,7 @@ export function systemFolders (repository: string): string[] {
   return ['', ...found.filter(system => existsSync(join(repository, system, 'microservices')))]
 }
 
-/** What a service still needs that no tool can derive, for services that were added by hand: a line each. */
+/** The missing entries of services that were added by hand, one line for each: those that no tool can derive from the folder. */
 export function missingRegistrations (repository: string, { root, services }: System): string[] {
   const system = relative(repository, root)
   const read = (path: string) => existsSync(join(repository, path)) ? readFileSync(join(repository, path), 'utf8') : undefined

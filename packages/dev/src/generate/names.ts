@@ -7,5 +7,5 @@ export const pascalCase = (name: string): string => camelCase(name).replace(/^\w
 /** order_placed → order-placed */
 export const kebabCase = (name: string): string => name.replaceAll('_', '-')
 
-/** The way from a folder to the repository, both relative to it: microservices/mailer → ../.. */
+/** The relative path from a folder up to the repository: microservices/mailer → ../.. */
 export const upFrom = (folder: string): string => folder.split('/').map(() => '..').join('/')

@@ -3,23 +3,24 @@ import { join } from 'node:path'
 import type { ServiceArguments } from './arguments.js'
 import { Changes } from './changes.js'
 import { contractPackage, findTopics, readContract, scriptOf, systemPrefix, type NewService } from './contract.js'
+import { deploymentSteps } from './deployment-steps.js'
 import { kebabCase } from './names.js'
 import { composeFile, registerService } from './registrations.js'
 import { serviceFiles } from './service-files.js'
 import { addWorkspace, linkWorkspace, versionsOf } from './manifests.js'
 
-/** npm runs a script of this name when it installs or publishes, and Git ignores a folder "dist". */
+/** Names that npm runs as scripts when it installs or publishes, and "dist", which Git ignores. */
 const RESERVED = ['dependencies', 'dist', 'install', 'prepare', 'publish', 'version']
 
-/** Other programs' on the same machine, beside what docker-compose.yml publishes. */
+/** Ports that other programs on a developer's machine often use, in addition to those that docker-compose.yml publishes. */
 const TAKEN_PORTS = [3002, 8080, 9090, 9092]
 
 /**
- * Writes a service, and its name where no tool can derive it: TypeScript's references, npm's scripts and lock file, Compose,
- * Prometheus. Everything is checked first, so that either all is written or nothing.
+ * Writes the files of a service, and its entries that no tool can derive: TypeScript's references, npm's scripts and lock file,
+ * Compose, Prometheus. Checks everything first, so that either all is written or nothing.
  *
- * @returns what to tell the user
- * @throws with one line
+ * @returns the text to print
+ * @throws Error with a message of one line
  */
 export async function newService (repository: string, { name, receives, sends, hasDatabase, system }: ServiceArguments): Promise<string> {
   const changes = new Changes(repository)
@@ -46,30 +47,31 @@ export async function newService (repository: string, { name, receives, sends, h
   await changes.write()
   await linkWorkspace(repository, folder, manifest.name)
 
-  const left = [...receives.map(topic => `${folder}/src/${kebabCase(topic)}-consumer.ts   the body of its handler`), ...sends.map(topic => `${folder}/src/${kebabCase(topic)}-route.ts   what it stores with the event`)]
+  const left = [...receives.map(topic => `${folder}/src/${kebabCase(topic)}-consumer.ts   the body of its handler`), ...sends.map(topic => `${folder}/src/${kebabCase(topic)}-route.ts   the change that is stored with its event`)]
   return [
-    `The ${name} service is there, on port ${port}. What is left to write:`,
+    `Created the ${name} service, on port ${port}. Left to write:`,
     '',
     ...left.length > 0 ? left.map(line => `  ${line}`) : [`  ${folder}/src/app.ts   its routes`],
-    ...hasDatabase ? [`  ${folder}/migrations/0001_….sql   its tables, where it has any`] : [],
+    ...hasDatabase ? [`  ${folder}/migrations/0001_….sql   its tables, if it has any`] : [],
     '',
-    `npm start${system && ` ${system}`} starts it with the others, npm test -- ${name} tries it.`
+    ...system === '' ? ['For Kubernetes and for alerts when it is gone (npm start and Compose need neither):', '', ...deploymentSteps(service, port).map(line => `  ${line}`), ''] : [],
+    `npm start${system && ` ${system}`} starts it with the others; npm test -- ${name} runs its test.`
   ].join('\n')
 }
 
-/** @throws with one line where the name means something else already */
+/** @throws Error with a message of one line if the name is already used for something else */
 function expectFree (repository: string, changes: Changes, folder: string, { name, script }: { name: string, script: string }): void {
-  if (changes.exists(folder)) throw new Error(`${folder} is there already`)
+  if (changes.exists(folder)) throw new Error(`${folder} already exists`)
   const { scripts } = JSON.parse(changes.read('package.json')) as { scripts: Record<string, string> }
-  if (RESERVED.includes(script)) throw new Error(`${script} is taken: npm or Git has a meaning for it`)
+  if (RESERVED.includes(script)) throw new Error(`${script} is taken: npm or Git uses this name`)
   if (script in scripts) throw new Error(`${script} is taken: npm run ${script} is another command`)
   const lock = JSON.parse(changes.read('package-lock.json')) as { packages: Record<string, unknown> }
   if (`node_modules/${name}` in lock.packages) throw new Error(`${script} is taken: there is a package ${name}`)
   const system = folder.replace(/\/?microservices\/[^/]+$/, '')
-  if (system !== '' && !existsSync(join(repository, system))) throw new Error(`there is no system in ${system}: npm run new-topic <name> -- --in ${system} begins one with its contract`)
+  if (system !== '' && !existsSync(join(repository, system))) throw new Error(`there is no system in ${system}: create it with npm run new-topic <name> -- --in ${system}`)
 }
 
-/** The lowest one that neither another service of the system has, nor what Compose publishes. */
+/** The lowest port from 3000 on that no service of the system uses and Compose does not publish. */
 function freePort (changes: Changes, system: string): number {
   const services = new Set(manifests(changes, system).map(path => (JSON.parse(changes.read(path)) as { service?: { port?: number } }).service?.port))
   const compose = changes.exists(composeFile(system)) ? changes.read(composeFile(system)) : ''

@@ -7,10 +7,10 @@ import { camelCase, kebabCase, pascalCase, upFrom } from './names.js'
 import { addWorkspace, linkWorkspace, versionsOf } from './manifests.js'
 
 /**
- * Writes a topic's contract with an example, and exports it. The first topic of an example begins its contract.
+ * Writes a topic's contract with an example event, and exports it. The first topic of a system also creates its contract package.
  *
- * @returns what to tell the user
- * @throws with one line
+ * @returns the text to print
+ * @throws Error with a message of one line
  */
 export async function newTopic (repository: string, { name, system }: TopicArguments): Promise<string> {
   const changes = new Changes(repository)
@@ -20,21 +20,21 @@ export async function newTopic (repository: string, { name, system }: TopicArgum
   const isNew = !changes.exists(folder)
   if (isNew) beginContract(changes, folder, system)
   const constant = camelCase(name)
-  if (isReserved(constant)) throw new Error(`${name} cannot be the name of a topic: ${constant} has a meaning in its file, or in TypeScript`)
-  if (new RegExp(`\\b(${constant}|${pascalCase(name)})\\b`).test(changes.read(index))) throw new Error(`${name} is there already: ${index} exports it`)
+  if (isReserved(constant)) throw new Error(`${name} cannot be the name of a topic: ${constant} is a name in its file or a keyword of TypeScript`)
+  if (new RegExp(`\\b(${constant}|${pascalCase(name)})\\b`).test(changes.read(index))) throw new Error(`${name} already exists: ${index} exports it`)
   changes.create(file, topicFile(name))
   changes.edit(index, text => indexWith(text, index, name))
   await changes.write()
   if (isNew) await linkWorkspace(repository, folder, contractPackage(system))
-  return `The topic ${name} is there. What is left to write:
+  return `Created the topic ${name}. Left to write:
 
-  ${file}   what its events say, with an example
+  ${file}   the data of its events, with an example
 
-Then npm run new-service <name> -- ${system && `--in ${system} `}--receives ${name}, or --sends ${name}. In a service that is there
-already, app.consumer({ topic: ${constant}, … }) reads it, and app.sends(${constant}) makes its events.`
+Then: npm run new-service <name> -- ${system && `--in ${system} `}--receives ${name}, or --sends ${name}. In an existing service,
+app.consumer({ topic: ${constant}, … }) reads it, and app.sends(${constant}) returns the function that creates its events.`
 }
 
-/** Of what the file of a topic declares and imports, and of the language. */
+/** Whether the file of a topic declares or imports this name, or JavaScript reserves it. */
 function isReserved (constant: string): boolean {
   if (['await', 'data', 'dayMs', 'event', 'static', 'topic', 'type'].includes(constant)) return true
   try {
@@ -64,8 +64,8 @@ import { Type, type Static } from 'typebox'
 const dayMs = 24 * 60 * 60 * 1000
 
 const data = Type.Object({
-  // Yours to write: what an event says. A member that is added later must be optional.
-  id: Type.String({ format: 'uuid', maxLength: 36 })
+  // To do: the data of an event. Members that you add later must be optional.
+  id: Type.String({ format: 'uuid', maxLength: 36, description: 'Id of what has changed.' })
 })
 
 export type ${type} = Static<typeof data>
@@ -86,15 +86,15 @@ export const ${constant}Example: Event<${type}> = {
 
 export const ${constant} = {
   name: '${name}',
-  description: 'Yours to write: what has happened, and what the key is. Events of one key keep their order.',
+  description: 'To do: what has happened, and what the key is. Events of one key keep their order.',
   version: 1,
   partitions: 4,
   config: {
     'retention.ms': String(7 * dayMs),
-    // Kafka's default of a week would let it keep a record for up to twice the retention.
+    // One day. With Kafka's default of a week, a record could stay for up to twice the retention.
     'segment.ms': String(dayMs),
     'max.message.bytes': String(1024 * 1024),
-    // By the broker's clock alone: a writer whose clock is wrong would have its events removed too early, or refused.
+    // The broker's clock. With the writer's, a wrong clock would get events removed too early, or refused.
     'message.timestamp.type': 'LogAppendTime'
   },
   data,

@@ -17,9 +17,9 @@ export const composeFile = (system: string): string => join(system, 'docker-comp
 export const prometheusFile = (system: string): string => join(system, 'observability', 'prometheus.yml')
 
 /**
- * Writes a service's name where no tool can derive it. An example has a Compose file of its own; it may do without Prometheus.
+ * Adds a service's entries that no tool can derive. An example has a Compose file of its own, and may have no Prometheus.
  *
- * @throws with one line where the name means something else in Compose
+ * @throws Error with a message of one line if Compose has another service of that name
  */
 export function registerService (changes: Changes, service: Registered): void {
   const { name, folder, system, port, script } = service
@@ -32,18 +32,18 @@ export function registerService (changes: Changes, service: Registered): void {
   }
 }
 
-/** Of the pair's Compose file what any system needs: Kafka and PostgreSQL. */
+/** The pair's Compose file reduced to what any system needs: Kafka and PostgreSQL. */
 function withoutServices (text: string): string {
   const [head = '', services = ''] = text.split('\nservices:\n')
   const kept = services.split(/\n\n(?= {2}\S)/).filter(block => /^ {4}image: \$\{(KAFKA|POSTGRES)_IMAGE/m.test(block))
   return `${head}\nservices:\n${kept.join('\n\n')}\n\nvolumes:\n  kafka:\n  postgres:\n`
 }
 
-/** Behind the last service that is built from this repository, or behind the databases where there is none yet. */
+/** Inserts a block after the last service that is built from this repository, or else after the databases. */
 function withBlock (text: string, path: string, block: string): string {
   const lines = text.split('\n')
   const last = lines.findLastIndex(line => /^( {4}build: | {2}databases:)/.test(line))
-  if (last < 0) throw new Error(`${path} has no databases, behind which a service could stand`)
+  if (last < 0) throw new Error(`${path} has no service "databases", after which to insert a service`)
   lines.splice(lines.indexOf('', last), 0, ...block.split('\n'))
   return lines.join('\n')
 }

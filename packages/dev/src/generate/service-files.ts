@@ -2,10 +2,10 @@ import { contractPackage, type ContractTopic, type NewService } from './contract
 import { camelCase, kebabCase, pascalCase, upFrom } from './names.js'
 import { serviceTest } from './service-test.js'
 
-/** Of a service that neither reads nor writes a topic. */
-const hello = "  app.get('/hello', async () => ({ hello: 'world' }))"
+/** The route of a service that neither reads nor writes a topic. */
+const hello = "  app.get('/hello', { schema: { operationId: 'hello', summary: 'Greets' } }, async () => ({ hello: 'world' }))"
 
-/** The files of a new service but its manifest, by their paths in its folder. */
+/** The files of a new service except package.json, by their paths in its folder. */
 export function serviceFiles (service: NewService): Record<string, string> {
   const { receives, sends } = service
   return {
@@ -54,9 +54,9 @@ function app ({ name, receives, sends }: NewService): string {
 
 function consumer ({ system, hasDatabase }: NewService, { topic, constant }: ContractTopic): string {
   const guarantee = hasDatabase
-    ? `      // Yours to write. What is stored with \`db\` and the event's inbox entry are one transaction: an event that comes twice has
-      // its effect once. What is done elsewhere (a mail) may be done twice.`
-    : '      // Yours to write. Without a database nothing remembers an event: one that comes twice is handled twice.'
+    ? `      // To do: handle the event. Writes with \`db\` are one transaction with the event's inbox entry, so that an event that is
+      // delivered twice has its effect once. Effects elsewhere (a mail) may happen twice.`
+    : '      // To do: handle the event. A service without a database has no inbox: an event that is delivered twice is handled twice.'
   return `import { ${constant} } from '${contractPackage(system)}'
 import type { FastifyPluginAsync } from 'fastify'
 
@@ -66,8 +66,8 @@ export const ${camelCase(topic)}Consumer: FastifyPluginAsync = async (app) => {
     topic: ${constant},
     async handle (event, { ${hasDatabase ? 'db, ' : ''}log }) {
 ${guarantee}
-      // Throw \`permanent(error)\` (of @pair/service) and the event is dead-lettered at once; \`transient(error)\`, as for a server
-      // that is down, and it waits as long as that lasts; another error, and it is dead-lettered after 5 attempts.
+      // Errors: \`permanent(error)\` (from @pair/service) dead-letters the event without a retry; \`transient(error)\`, for example
+      // for a server that is down, is retried without limit; any other error dead-letters it after 5 attempts.
     }
   })
 }
@@ -77,14 +77,14 @@ ${guarantee}
 function route ({ system, hasDatabase }: NewService, { topic, constant }: ContractTopic): string {
   const send = hasDatabase
     ? `    await app.transaction(async db => {
-      // Yours to write: with \`db\`, the change that the event reports. Both are stored, or neither. A stored event is sent.
+      // To do: store the change that the event reports, with \`db\`. Change and event are stored together or not at all.
       await app.outbox.add(db, event)
     })`
-    : `    // Resolves when Kafka has acknowledged it. An event that must not be lost needs a database, and its outbox.
+    : `    // Resolves when Kafka has acknowledged the event. For events that must not be lost, use a database and the outbox.
     await app.publish(event)`
   return `import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { newId, problemResponse } from '@pair/service'
-import { ${constant} } from '${contractPackage(system)}'
+import { newId } from '@pair/service'
+import { ${constant}, ${constant}Example } from '${contractPackage(system)}'
 import { Type } from 'typebox'
 
 /** POST /${kebabCase(topic)}: publishes its body as an event of ${topic}. */
@@ -92,12 +92,15 @@ export const ${camelCase(topic)}Route: FastifyPluginAsyncTypebox = async (app) =
   const create${pascalCase(topic)} = app.sends(${constant})
 
   app.post('/${kebabCase(topic)}', {
+    config: { exampleBody: () => ${constant}Example.data },
     schema: {
+      operationId: 'publish${pascalCase(topic)}',
+      summary: 'Publishes an event of ${topic}',
       body: ${constant}.data,
-      response: { 202: Type.Object({ id: Type.String() }), '4xx': problemResponse, '5xx': problemResponse }
+      response: { 202: Type.Object({ id: Type.String() }, { description: 'The event ${hasDatabase ? 'is stored, and will be sent' : 'is sent'}' }) }
     }
   }, async (request, reply) => {
-    // The subject is the id of what has changed, and the key of the message: events of one subject keep their order.
+    // The subject is the id of the changed entity and the key of the message: events of one subject keep their order.
     const event = create${pascalCase(topic)}({ subject: newId(), data: request.body, traceparent: request.traceparent })
 ${send}
     reply.code(202)

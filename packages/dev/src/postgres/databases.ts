@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { SUPERUSER } from './data-folder.js'
 
-/** Creates those that are not there yet: also in a data folder that has served other services before. */
+/** Creates the databases that do not exist, also in a data folder that was created for other services. */
 export async function createMissing (databases: readonly string[], { port, password }: { port: number, password: string }): Promise<void> {
   if (databases.length === 0) return
   const client = new pg.Client({ host: '127.0.0.1', port, user: SUPERUSER, password, database: 'postgres' })

@@ -9,14 +9,14 @@ const PATIENCE_MS = 5_000
 const RETRY_MS = 100
 
 /**
- * Holds a folder for this process until it ends, however it ends: a listening socket needs no cleaning up, other than a
- * file with a process id. One that is being given up (its holder's launcher was killed a moment ago) is waited for.
+ * Locks a folder for this process until it ends. The lock is a listening socket, which, unlike a pid file, needs no cleanup
+ * after a crash. Waits up to 5 s for another holder to end, such as one whose launcher was just killed.
  *
- * @returns false when another process holds the folder
+ * @returns false if another process holds the folder
  */
 export async function holdFolder (folder: string): Promise<boolean> {
   const name = `postgres-${createHash('sha256').update(folder).digest('hex').slice(0, 32)}`
-  // Linux has socket names outside of the file system, which vanish with their process.
+  // Linux: an abstract socket, which is not in the file system and disappears with its process.
   const path = process.platform === 'linux' ? `\0${name}` : join(tmpdir(), `${name}.sock`)
   for (const deadline = performance.now() + PATIENCE_MS; performance.now() < deadline; await delay(RETRY_MS)) {
     if (await listens(path)) return true

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../ports.js'
 import type { ServerUser } from './server-user.js'
 
-/** What a server has to finish a fast shutdown, before it is told to leave the rest to the recovery at its next start. */
+/** Time for a fast shutdown in ms. Then follows an immediate one, with recovery at the next start. */
 const FAST_SHUTDOWN_MS = 8_000
 const START_ATTEMPTS = 20
 const RETRY_MS = 250
@@ -27,7 +27,7 @@ export class ServerPrograms {
   /**
    * Runs a program to its end.
    *
-   * @throws with what the program said when it fails
+   * @throws Error with the program's output if it fails
    */
   async run (program: string, args: string[]): Promise<void> {
     const { child, ended, said } = this.#spawn(program, args)
@@ -37,10 +37,10 @@ export class ServerPrograms {
   }
 
   /**
-   * Starts the server on loopback, on a port that is free, and waits until it takes connections.
+   * Starts the server on a free loopback port, and waits until it accepts connections.
    *
-   * @param durable false for data that nobody wants to keep: it is then not forced to the disk
-   * @throws with what the server said when it does not start
+   * @param durable false for temporary data, which is then not fsynced
+   * @throws Error with the server's output if it does not start
    */
   async serve (data: string, durable: boolean): Promise<Server> {
     for (let attempt = 1; ; attempt++) {
@@ -54,14 +54,14 @@ export class ServerPrograms {
         if (said().includes('ready to accept connections')) resolve(true)
       }))
       if (await Promise.race([ready, ended.then(() => false)]) && child.pid) return { port, pid: child.pid, ended }
-      // The port was taken in between, or the processes of a server that was killed are still going.
+      // Retries if the port was taken in between, or processes of a killed server are still running.
       const passing = /Address already in use|is still in use/.test(said())
       if (!passing || attempt === START_ATTEMPTS || this.#ending) throw new Error(`PostgreSQL did not start: ${said()}`)
       await delay(RETRY_MS)
     }
   }
 
-  /** Ends what is running: open transactions are rolled back, clients disconnected. */
+  /** Stops the running program; a server rolls back open transactions and disconnects its clients. */
   async end (): Promise<void> {
     this.#ending = true
     if (!this.#running) return
@@ -76,7 +76,7 @@ export class ServerPrograms {
     if (this.#ending) throw new Error('ended before PostgreSQL was ready')
     const child = spawn(join(this.#bin, program), args, {
       ...this.#user,
-      // A folder that every user can be in, and nothing of the caller's PG* variables and locale.
+      // A folder that every user can enter, and an environment without the caller's PG* variables and locale.
       cwd: '/',
       env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' },
       stdio: ['pipe', 'ignore', 'pipe']

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 
-/** The rows of one statement, on a connection of its own. */
+/** Runs one statement on a connection of its own, and returns the rows. */
 export async function query<Row = Record<string, unknown>> (url: string, statement: string, values?: unknown[]): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
@@ -15,9 +15,9 @@ export async function query<Row = Record<string, unknown>> (url: string, stateme
 /**
  * Creates an empty database with a random name.
  *
- * @param adminUrl of a role that may create databases
- * @param purpose begins the name
- * @param options of CREATE DATABASE
+ * @param adminUrl URL of a role that may create databases
+ * @param purpose prefix of the name
+ * @param options options of CREATE DATABASE
  */
 export async function newDatabase (adminUrl: string, purpose: string, options = '') {
   const name = `${purpose}_${randomBytes(8).toString('hex')}`
@@ -26,7 +26,7 @@ export async function newDatabase (adminUrl: string, purpose: string, options = 
   url.pathname = `/${name}`
   return {
     url: url.href,
-    /** Whoever is still connected. */
+    /** Drops the database, and disconnects its clients. */
     drop: async (): Promise<void> => { await query(adminUrl, `DROP DATABASE ${name} WITH (FORCE)`) }
   }
 }

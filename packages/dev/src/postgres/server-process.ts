@@ -9,8 +9,8 @@ import { ServerPrograms } from './programs.js'
 import type { Announcement } from './server.js'
 import { reachableFolder, reachableServer, serverUser, temporaryFolder } from './server-user.js'
 
-// Looks after one PostgreSQL server, and ends it when the channel to the process that forked this one closes, which it does
-// however that process ends.
+// Supervises one PostgreSQL server, and stops it when the IPC channel to the parent process closes, that is, however the parent
+// ends.
 
 let stopping = false
 let temporary: string | undefined
@@ -18,7 +18,7 @@ let programs: ServerPrograms | undefined
 
 process.on('disconnect', stop)
 process.on('SIGTERM', stop)
-// The one who started this process decides when it ends.
+// Ctrl-C reaches this process too; the parent decides when it ends.
 process.on('SIGINT', () => {})
 if (!process.connected) process.exit(0)
 
@@ -44,7 +44,7 @@ async function start (databases: string[], dataDir: string | undefined): Promise
   await endOrphan(data)
   const password = await initialise(cluster, user, programs)
   const { port, pid, ended } = await programs.serve(data, temporary === undefined)
-  // A server that somebody else ended takes this process with it; the launcher names it then.
+  // If the server ends unexpectedly, so does this process, and the launcher reports it.
   ended.then(code => { if (!stopping) return end(code || 1) })
   await createMissing(databases, { port, password })
   return { port, pid, password, folder: cluster }

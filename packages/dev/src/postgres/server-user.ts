@@ -4,15 +4,15 @@ import { chmod, chown, cp, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/prom
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 
-/** Who runs the server: nothing to change for an ordinary user, another user's ids as root, which PostgreSQL refuses. */
+/** The user that runs the server: empty for an ordinary user; another user's ids if this process is root, as which PostgreSQL refuses to run. */
 export interface ServerUser { uid?: number, gid?: number }
 
-/** Where root keeps what the server's user cannot reach under a home of root's: stable, unlike the temporary folder. */
+/** Folder for files that the server's user cannot reach in root's home. It persists, unlike the temporary folder. */
 const STATE = '/var/lib/fastify-kafka-pair'
 
 /**
- * As root: the owner of a cluster that exists, so that it stays usable; else `postgres`, else `nobody`. No user is created:
- * a start in a development folder has no business in the machine's user database.
+ * As root: the owner of an existing cluster, so that it stays usable; else `postgres`, else `nobody`. No user is created,
+ * because a development command must not change the machine's user database.
  */
 export async function serverUser (cluster: string): Promise<ServerUser> {
   if (process.getuid?.() !== 0) return {}
@@ -25,13 +25,13 @@ export async function serverUser (cluster: string): Promise<ServerUser> {
   throw new Error('PostgreSQL does not run as root, and there is neither a user "postgres" nor "nobody" to run it as')
 }
 
-/** The folder itself, or where the server's user cannot enter it, one of its own outside, found again by the folder's name. */
+/** The folder itself; if the server's user cannot enter it, another folder under STATE, named by a hash of its path. */
 export async function reachableFolder (folder: string, user: ServerUser): Promise<string> {
   if (canEnter(folder, user)) return folder
   return await ownFolder(createHash('sha256').update(folder).digest('hex').slice(0, 16))
 }
 
-/** A new folder that the server's user can enter, for a cluster that nobody wants to keep. */
+/** A new folder that the server's user can enter, for a temporary cluster. */
 export async function temporaryFolder (user: ServerUser): Promise<string> {
   const parent = canEnter(tmpdir(), user) ? tmpdir() : '/var/tmp'
   const folder = await mkdtemp(join(parent, 'postgres-'))
@@ -39,7 +39,7 @@ export async function temporaryFolder (user: ServerUser): Promise<string> {
   return folder
 }
 
-/** The server's installation, or where its user cannot enter it (a clone in a home of mode 0700), a copy of it. */
+/** The server's installation; if its user cannot enter it (a clone in a home of mode 0700), a copy of it. */
 export async function reachableServer (native: string, version: string, user: ServerUser): Promise<string> {
   if (canEnter(join(native, 'bin', 'postgres'), user)) return native
   const copy = await ownFolder(`server-${version}`)
@@ -54,7 +54,7 @@ export async function reachableServer (native: string, version: string, user: Se
   return whole
 }
 
-/** Hands a folder to the server's user. */
+/** Makes the server's user the owner of a folder. */
 export async function give (folder: string, { uid, gid }: ServerUser): Promise<void> {
   if (uid !== undefined && gid !== undefined) await chown(folder, uid, gid)
 }
@@ -62,12 +62,12 @@ export async function give (folder: string, { uid, gid }: ServerUser): Promise<v
 async function ownFolder (name: string): Promise<string> {
   const folder = join(STATE, name)
   await mkdir(folder, { recursive: true })
-  // Whatever the umask says.
+  // chmod, because the mode of mkdir is reduced by the umask.
   for (const path of [STATE, folder]) await chmod(path, 0o755)
   return folder
 }
 
-/** Asked of the system itself, as that user: modes, groups and access lists of every parent count. */
+/** Runs `test -x` as that user, so that modes, groups and access lists of every parent folder count. */
 function canEnter (path: string, user: ServerUser): boolean {
   return user.uid === undefined || spawnSync('test', ['-x', path], { ...user, cwd: '/' }).status === 0
 }

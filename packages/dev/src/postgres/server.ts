@@ -4,29 +4,29 @@ import { SUPERUSER } from './data-folder.js'
 
 /** An embedded PostgreSQL server: loopback only, a new port at every start. */
 export interface Postgres {
-  /** Of a database that exists. */
+  /** URL of a database, which must exist. */
   url (database: string): string
   readonly adminUrl: string
-  /** Where the data is: in the folder asked for, or as root, where the server's user cannot enter that one, elsewhere. */
+  /** The data folder: inside of `dataDir`, or, as root, elsewhere if the server's user cannot enter that. */
   readonly folder: string
-  /** The server's own process. */
+  /** Process id of the server itself. */
   readonly pid: number
-  /** Settles when the server has ended, whoever ended it, with an exit code or the name of a signal. */
+  /** Resolves with the exit code or the signal's name when the server has ended for any reason. */
   readonly ended: Promise<number | string>
-  /** Disconnects whoever is connected and ends the server; what was committed is on disk. */
+  /** Disconnects all clients and stops the server; committed data is on disk. */
   close (): Promise<void>
 }
 
-/** What the process that looks after the server says once it is ready. */
+/** The message of the supervising process when the server is ready. */
 export interface Announcement { port: number, pid: number, password: string, folder: string }
 
 /**
- * Starts PostgreSQL on a data folder, which is created and filled where necessary, and which nobody else can use as long.
- * The server ends with this process, however this one dies.
+ * Starts PostgreSQL on a data folder, which is initialised if necessary and locked for this process. The server ends with this
+ * process, however that dies.
  *
  * @param options.dataDir default: a temporary folder, removed at the end
- * @param options.databases are created where they are missing, at every start
- * @throws with one line when the server cannot be started
+ * @param options.databases created at each start if they do not exist
+ * @throws Error with a message of one line if the server cannot be started
  */
 export async function startPostgres ({ dataDir, databases = [] }: { dataDir?: string, databases?: readonly string[] } = {}): Promise<Postgres> {
   const script = new URL('./server-process.js', import.meta.url)
