@@ -25,24 +25,24 @@ afterAll(async () => {
 const newUser = (data: Partial<{ id: string, email: string, username: string }> = {}) => ({ id: randomUUID(), email: 'user@example.com', username: 'imbatman', ...data })
 const profileOf = async (id: string) => (await pool.query('select user_id, email, username from profiles where user_id = $1', [id])).rows
 
-test('users who have registered have profiles', async () => {
+test('each registered user gets a profile', async () => {
   const users = [newUser(), newUser(), newUser()]
   expect(await storeProfiles(pool, users)).toEqual([true, true, true])
   for (const { id, email, username } of users) expect(await profileOf(id)).toEqual([{ user_id: id, email, username }])
 })
 
-test('a user who has a profile keeps it, and of two events of one user that come together the first one counts', async () => {
+test('an existing profile is kept, and of two events of one user in one batch the first is stored', async () => {
   const [user, old] = [newUser(), newUser()]
   await storeProfiles(pool, [old])
   expect(await storeProfiles(pool, [user, { ...old, username: 'second' }, { ...user, username: 'second' }, newUser()])).toEqual([true, false, false, true])
   for (const { id } of [user, old]) expect(await profileOf(id)).toMatchObject([{ username: 'imbatman' }])
 })
 
-test('what cannot be stored is the message\'s fault', async () => {
+test('a value that cannot be stored is a permanent failure of its message', async () => {
   expect(faultOf(await storeProfiles(pool, [newUser({ username: 'bat\0man' })]).catch(error => error))).toBe('permanent')
 })
 
-test('an inbox entry is removed by the service that runs, when neither its topic nor a replay can bring the event any more: twice the retention, the time of a segment and a day', async () => {
+test('a running service removes an inbox entry when neither the topic nor a replay can bring the event again: after twice the sum of retention, segment time and a day', async () => {
   for (const age of [17, 19]) await pool.query('insert into inbox (source, id, seen_at) values (\'s\', $1, now() - $2 * interval \'1 day\')', [String(age), age])
   const app = await build('profile', { KAFKA_BROKERS: '127.0.0.1:1', DATABASE_URL: database.url })
   onTestFinished(async () => { await app.close() })

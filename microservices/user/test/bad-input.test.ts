@@ -13,7 +13,7 @@ beforeEach(async () => {
   app = createApp('user-service', { LOG_LEVEL: 'trace' }, new Writable({
     write (chunk, _encoding, done) { logged.push(String(chunk)); done() }
   }))
-  // No database: nothing of what is tried here may get that far.
+  // There is no database: no request of this suite may reach it.
   app.decorate('database', { isUp: true, requestPool: { query: async () => { throw new Error('reached the database') } } } as never)
   app.decorate('outbox', { storeWithEvents: async () => { throw new Error('reached the database') } } as never)
   await app.register(contract, { source: '/user-service' })
@@ -27,7 +27,7 @@ const json = { 'content-type': 'application/json' }
 const register = async (payload?: string, headers: Record<string, string> = json) =>
   await app.inject({ method: 'POST', url: '/user/register', headers, ...(payload === undefined ? {} : { payload }) })
 
-describe('a body that is not as promised is answered with 400, the field at fault, and no value', () => {
+describe('an invalid body is answered with 400 and the field at fault, without its value', () => {
   test.each([
     ['no body and no type', undefined, {}, 'body'],
     ['an empty body', '', json, 'body'],
@@ -90,7 +90,7 @@ describe('other problems have their own status and type', () => {
     expect(answer.body + logged.join('')).not.toContain('secret')
   })
 
-  test('500 for a mistake of ours, logged and not told', async () => {
+  test('500 for an internal error, which is logged and not shown to the client', async () => {
     const answer = await register(JSON.stringify(good))
     expect(answer.json()).toEqual({ type: 'urn:problem:internal', title: 'Something went wrong on our side', status: 500 })
     expect(logged.join('')).toContain('reached the database')

@@ -11,10 +11,10 @@ type Statement = { name: string, text: string, values: [string] }
 type Ids = Set<string>
 
 /**
- * The route with a database that answers as told.
+ * The route, with a stub of the database.
  *
- * @param store what the outbox does with the statement that stores users and with their events: it returns the ids of those stored
- * @param taken the field for which nobody is stored
+ * @param store stub of `storeWithEvents`; it returns the ids of the stored users
+ * @param taken the field that the database reports as taken
  */
 async function start (store: (statement: Statement, events: Event[]) => Promise<Ids>, taken: string | null = null, isUp = true) {
   const log: string[] = []
@@ -56,8 +56,8 @@ describe('POST /user/register', () => {
   })
 
   test.each([
-    ['takes nothing, and nobody is in the way', none, true],
-    ['is away', async () => { throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }) }, true],
+    ['stores nothing although no field is taken', none, true],
+    ['is unreachable', async () => { throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }) }, true],
     ['does not answer', async () => { throw new Error('Query read timeout') }, true],
     ['has no tables yet', async () => { throw Object.assign(new Error('no users'), { severity: 'ERROR', code: '42P01' }) }, false]
   ])('answers 503 while the database %s', async (_what, store, isUp) => {

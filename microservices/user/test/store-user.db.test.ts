@@ -13,7 +13,7 @@ import { newDatabase } from '../../../test/fixtures/new-database.js'
 import { makeOldDatabase } from '../../../test/fixtures/old-database.js'
 import { userStore } from '../dist/users/store-user.js'
 
-/** What stores users in this database, on connections that end with `close`. */
+/** A user store on this database; `end` closes its connections. */
 function storeOn (connectionString: string) {
   const requestPool = new ServicePool({ connectionString }, 10)
   const store = userStore({
@@ -51,7 +51,7 @@ const someone = () => {
 }
 const events = async (id: string) => (await pool.query('select * from outbox where aggregateid = $1', [id])).rows
 
-test('the migrations are applied once, though three replicas started at the same moment', async () => {
+test('the migrations are applied once although three replicas start at the same moment', async () => {
   const { rows } = await pool.query('select owner, name from schema_migrations order by applied_at')
   expect(rows.map(({ owner, name }) => `${owner} ${name}`)).toEqual([
     '@pair/service/inbox 0001_inbox', '@pair/service/inbox 0002_inbox_fingerprint', '@pair/service/inbox 0003_crash_guard',
@@ -75,7 +75,7 @@ describe('a user who registers', () => {
     ['the email in another case', (typed: { email: string }) => ({ ...someone(), email: typed.email.toUpperCase() }), 'email'],
     ['the username in another case', (typed: { username: string }) => ({ ...someone(), username: typed.username.toLowerCase() }), 'username'],
     ['both', (typed: { email: string, username: string }) => typed, 'email']
-  ])('is refused where somebody has %s, and no event is left', async (_what, again, field) => {
+  ])('is refused if another user has %s, and no event is stored', async (_what, again, field) => {
     const typed = someone()
     await storeUser(typed)
     const before = (await pool.query('select from outbox')).rowCount
@@ -83,8 +83,8 @@ describe('a user who registers', () => {
     expect((await pool.query('select from outbox')).rowCount).toBe(before)
   })
 
-  // An error's detail quotes the value, and stands in PostgreSQL's log.
-  test('and is refused causes no error in PostgreSQL, whose log would have the email and the username of the other one', async () => {
+  // The detail of an error quotes the value, and PostgreSQL logs it.
+  test('and is refused causes no error in PostgreSQL, which would log the email and username of the other user', async () => {
     const own = await newDatabase()
     onTestFinished(own.close)
     await migrateDatabase(own.url, 'user-service', migrations)
@@ -95,7 +95,7 @@ describe('a user who registers', () => {
     for (const user of again) await expect(store(user)).rejects.toMatchObject({ statusCode: 409 })
     await expect(Promise.all(again.map(async user => await store(user)))).rejects.toMatchObject({ statusCode: 409 })
     await end()
-    // What failed was rolled back; a connection that ends has told all that it did.
+    // A failed transaction counts as rolled back. A connection reports its last statistics when it ends.
     await vi.waitFor(async () => {
       const { rows: [counted] } = await pool.query('select xact_commit::int as committed, xact_rollback::int as failed, numbackends as open from pg_stat_database where datname = $1', [new URL(own.url).pathname.slice(1)])
       expect(counted).toMatchObject({ failed: 0, open: 0 })
@@ -109,7 +109,7 @@ describe('a user who registers', () => {
     expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
   })
 
-  test('among others at the same moment: each is stored or refused for a reason of its own', async () => {
+  test('among others at the same moment is stored or refused independently of them', async () => {
     const [known, ...others] = Array.from({ length: 50 }, someone) as [ReturnType<typeof someone>]
     await storeUser(known)
     const results = await Promise.allSettled([
@@ -120,7 +120,7 @@ describe('a user who registers', () => {
     for (const result of results) if (result.status === 'fulfilled') expect(await events(result.value.user.id)).toHaveLength(1)
   })
 
-  test('beside one whom the database refuses, is stored', async () => {
+  test('in one batch with a user that the database refuses is stored', async () => {
     const others = Array.from({ length: 20 }, someone)
     const results = await Promise.allSettled([...others.slice(0, 7), { ...someone(), username: 'bat\0man' }, ...others.slice(7)].map(async typed => await storeUser(typed)))
     expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(1)
@@ -128,7 +128,7 @@ describe('a user who registers', () => {
   })
 })
 
-describe('where the collation of the database is Turkish, and I and i are two letters', () => {
+describe('in a database with Turkish collation, in which I and i are two letters', () => {
   const turkish = "template template0 encoding 'UTF8' locale_provider icu icu_locale 'tr-TR' lc_collate 'C' lc_ctype 'C'"
   const open = async () => {
     const own = await newDatabase(turkish)
@@ -143,7 +143,7 @@ describe('where the collation of the database is Turkish, and I and i are two le
   }
   const first = { email: 'info@example.com', username: 'admin' }
 
-  test('an email or username in another case is refused all the same', async () => {
+  test('an email or username that differs only in case is refused', async () => {
     const { url, store, pool } = await open()
     await migrateDatabase(url, 'user-service', migrations)
     expect((await pool.query("select lower('I') <> 'i' as apart")).rows).toEqual([{ apart: true }])
@@ -152,7 +152,7 @@ describe('where the collation of the database is Turkish, and I and i are two le
     await expect(store({ email: 'robin@example.com', username: 'ADMIN' })).rejects.toMatchObject({ statusCode: 409, errors: [{ field: 'username' }] })
   })
 
-  test('users of before stay; where two of them have the same name, the migration says so, and changes nothing', async () => {
+  test('existing users are kept; if two of them have the same name, the migration fails with that reason and changes nothing', async () => {
     const { url, pool } = await open()
     await makeOldDatabase(pool, 'user', ['0000_users_and_outbox'])
     const insert = 'insert into users values (gen_random_uuid(), $1, $2, now())'
@@ -160,7 +160,7 @@ describe('where the collation of the database is Turkish, and I and i are two le
     await pool.query(insert, ['robin@example.com', 'ADMIN'])
     await expect(migrateDatabase(url, 'user-service', migrations)).rejects.toThrow('the migration 0002_users_in_any_collation failed: PostgreSQL P0001: there are usernames that differ only in case: rename all but one of each')
     expect((await pool.query('select from users')).rowCount).toBe(2)
-    // By hand it fails, too, and leaves an index that keeps nothing unique and must not take the other one's place.
+    // Created by hand, the index fails too and is left invalid: it enforces nothing and must not replace the old one.
     await expect(pool.query('create unique index concurrently users_username_c_key on users (lower(username collate "C"))')).rejects.toThrow('could not create')
     await pool.query("update users set username = 'admin2' where username = 'ADMIN'")
     await expect(migrateDatabase(url, 'user-service', migrations)).rejects.toThrow('not a valid index: users_username_c_key. Wait until it is made, or drop it')

@@ -6,13 +6,15 @@ const profileSql = 'select user_id as "userId", email, username, created_at as "
 
 interface StoredProfile { userId: string, email: string, username: string, createdAt: Date }
 
-/** GET /profile/:userId: 404 until the event of the user has arrived. */
+/** GET /profile/:userId: 404 until the user's event has been processed. */
 export const profileRoute: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/profile/:userId', {
     schema: {
       tags: ['profiles'],
+      operationId: 'getProfile',
+      summary: 'Returns the profile of a user',
       params: UserId,
-      response: { 200: Profile, '4xx': problemResponse, '5xx': problemResponse }
+      response: { 200: Profile, 404: { ...problemResponse, description: 'No user has this id, or the event of the user has not arrived yet' } }
     }
   }, async (request) => {
     const { rows: [profile] } = await app.database.requestPool.query<StoredProfile>(profileSql, [request.params.userId])

@@ -1,7 +1,7 @@
 import type { Db } from '@pair/service'
 import type { UserRegister } from '@pair/shared-topics'
 
-// In the order of the keys, so that replicas do not wait for each other's. Of two of one user the first is stored.
+// Rows are inserted in key order, so that two replicas cannot deadlock. If a batch has two events of one user, the first is stored.
 const storeSql = `
   with registered as (
     select distinct on (user_id) * from json_to_recordset($1) as registered (number int, user_id uuid, email text, username text)
@@ -12,7 +12,7 @@ const storeSql = `
   )
   select number from registered join created using (user_id)`
 
-/** Stores the profiles of users who have registered. @returns whether each is new: a profile that is there is kept */
+/** Stores the profiles of registered users. @returns for each user whether a profile was created; an existing profile is kept */
 export async function storeProfiles (db: Db, users: UserRegister[]): Promise<boolean[]> {
   const rows = users.map(({ id, email, username }, number) => ({ number, user_id: id, email, username }))
   const created = await db.query<{ number: number }>({ name: 'store-profiles', text: storeSql, values: [JSON.stringify(rows)] })

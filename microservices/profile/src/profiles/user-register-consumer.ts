@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import { userRegister } from '@pair/shared-topics'
 import { storeProfiles } from './store-profiles.js'
 
-/** Topic user_register: each user gets a profile. */
+/** Topic user_register: creates a profile for each user. */
 export const userRegisterConsumer: FastifyPluginAsync = async (app) => {
   app.consumer({
     topic: userRegister,

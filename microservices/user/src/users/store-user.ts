@@ -8,28 +8,28 @@ export interface User {
   createdAt: Date
 }
 
-// In the order of the first unique key, so that replicas rarely wait for each other's; a deadlock ends with each row alone.
+// Rows are inserted in the order of the first unique key, so that replicas rarely deadlock. After a deadlock the Batcher stores each row separately.
 const insertSql = `
   insert into users (id, email, username, created_at)
   select id, email, username, "createdAt" from json_to_recordset($1) as new (id uuid, email text, username text, "createdAt" timestamptz)
   order by lower(email collate "C")
   on conflict do nothing returning id`
 
-// Only after a conflict. The error of a unique index would name the field too, but write its value into PostgreSQL's log.
+// Runs only after a conflict. The error of a unique index would name the field too, but PostgreSQL would log the value.
 const takenSql = `
   select case
     when exists (select from users where lower(email collate "C") = lower($1::text collate "C")) then 'email'
     when exists (select from users where lower(username collate "C") = lower($2::text collate "C")) then 'username'
   end as field`
 
-/** The insert is tried again where the email or username was freed between it and the query for the field. */
+/** The insert is retried if the email or username became free before the query for the conflicting field ran. */
 const attempts = 3
 
 /**
  * Returns a function that stores a user and its event in one transaction. Users who register at the same time share a
- * transaction; a conflict fails its own caller alone.
+ * transaction; a conflict fails only its own caller.
  *
- * It throws ProblemError 409 with the field that is taken, the email where both are; 503 after three attempts.
+ * It throws ProblemError 409 with the field that is taken (the email if both are), and 503 after three attempts.
  */
 export function userStore (app: Pick<App, 'database' | 'outbox' | 'sends'>) {
   const userRegistered = app.sends(userRegister)

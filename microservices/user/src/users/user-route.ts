@@ -10,8 +10,10 @@ export const userRoute: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/user/:id', {
     schema: {
       tags: ['users'],
+      operationId: 'getUser',
+      summary: 'Returns a user',
       params: UserId,
-      response: { 200: User, '4xx': problemResponse, '5xx': problemResponse }
+      response: { 200: User, 404: { ...problemResponse, description: 'No user has this id' } }
     }
   }, async (request) => {
     const { rows: [user] } = await app.database.requestPool.query<StoredUser>(userSql, [request.params.id])
