@@ -1,0 +1,3 @@
+import { start } from '@pair/service/start'
+
+await start(() => import('./app.js'))

@@ -1,0 +1,23 @@
+/** No answer after this time, in ms, counts as no answer; the charge may have been made. */
+const timeoutMs = 3000
+
+export type ChargeResult = { chargeId: string } | { refused: string }
+
+/**
+ * Charges a payment. The provider honours the idempotency key, which is the payment's id: however often this is called for a
+ * payment, it is charged once. So a crash between the charge and its row in the database is mended by calling again.
+ *
+ * @throws Error for every answer but "charged" and "refused": a wrong URL or an outage must not decline payments
+ */
+export async function charge (providerUrl: string, { id, amount, currency }: { id: string, amount: number, currency: string }, signal: AbortSignal): Promise<ChargeResult> {
+  const response = await fetch(new URL('/charges', providerUrl), {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'idempotency-key': id },
+    body: JSON.stringify({ amount, currency }),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+  })
+  const answer = await response.json() as { id?: unknown, code?: unknown }
+  if (response.status === 201) return { chargeId: String(answer.id) }
+  if (response.status === 402) return { refused: /^[a-z-]{1,100}$/.test(String(answer.code)) ? String(answer.code) : 'refused-by-provider' }
+  throw new Error(`the provider answers ${response.status}`)
+}
