@@ -2,24 +2,24 @@ import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-// A consumer that ends keeps a thread of the pool until its group has answered. A service has one or two, a test file has dozens.
+// A closing consumer uses a thread of libuv's pool until its group has answered. A service has one or two consumers, a test file dozens.
 process.env.UV_THREADPOOL_SIZE ??= '64'
 
-// Workspaces are used as built output, and node loads them: transformed copies of @pair/kafka beside the one that
-// @fastify/kafka requires would be two clients.
+// Node loads the workspaces' built output: transformed by vitest, @pair/kafka would be loaded twice, because @fastify/kafka
+// requires the original.
 const server = { deps: { external: [/\/dist\//] } }
 
-// Files run side by side, more of them than there are cores, since they mostly wait: each has topics, groups, databases and
-// ports of its own, and a broker of its own where it takes one away. A limit is there to end what hangs. It judges no speed,
-// so it is far from what a slow machine needs; what is promised to be fast is measured by the test that says so.
+// Test files run concurrently, more than there are cores, because they mostly wait. Each has its own topics, groups, databases
+// and ports, and its own broker if it stops one. The time limits only end tests that hang, so they far exceed what a slow machine
+// needs; a test that promises a time measures it itself.
 const limits = { testTimeout: 1_800_000, hookTimeout: 1_800_000, maxWorkers: Math.max(3, availableParallelism()) }
 
 const suite = (name: string, include: string[], rest = {}) => ({
-  // Tests make copies of the repository in .data.
+  // .data, because tests copy the repository into it.
   test: { name, include, exclude: ['**/node_modules/**', '**/.data/**'], server, ...limits, ...rest }
 })
 
-/** Whole services first: they wait the longest, and shorter files fill what is left. */
+/** Runs tests of whole services first, because they take the longest; shorter files then fill the gaps. */
 class LongestFirst extends BaseSequencer {
   override async sort (files: TestSpecification[]) {
     const isShort = ({ project }: TestSpecification) => Number(project.name !== 'process')
@@ -34,12 +34,12 @@ export default defineConfig({
       suite('fast', ['**/test/**/*.test.ts', '!**/*.{broker,db,process,compose}.test.ts']),
       suite('broker', ['**/test/**/*.broker.test.ts'], { globalSetup: 'test/fixtures/broker.ts' }),
       suite('database', ['**/test/**/*.db.test.ts'], { globalSetup: 'test/fixtures/database.ts' }),
-      // Single processes and the launcher, which bring what they need.
+      // Tests of single processes and the launcher, which start what they need.
       suite('local', ['packages/{dev,service}/test/**/*.process.test.ts']),
-      // Whole services.
+      // Tests of whole services.
       suite('process', ['{test,microservices,examples}/**/*.process.test.ts'], { globalSetup: ['test/fixtures/broker.ts', 'test/fixtures/database.ts'] }),
-      // Takes the ports of docker-compose.yml, so only where that is asked for: COMPOSE_COMMAND='docker compose'.
-      ...(process.env.COMPOSE_COMMAND ? [suite('compose', ['test/**/*.compose.test.ts'])] : [])
+      // Uses the ports of the Compose files, so one file at a time, and only on request: COMPOSE_COMMAND='docker compose'.
+      ...(process.env.COMPOSE_COMMAND ? [suite('compose', ['test/**/*.compose.test.ts'], { maxWorkers: 1, sequence: { groupOrder: 1 } })] : [])
     ]
   }
 })

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
 import { connectionVariables } from '@pair/kafka/connection'
 import { describe, expect, test } from 'vitest'
 import { readSystem } from '../packages/dev/dist/system.js'
-import { settingNames } from '../packages/service/dist/settings/settings.js'
+import { readMigrationUrl, readSettings, settingNames } from '../packages/service/dist/settings/settings.js'
 
 const page = readFileSync(new URL('../docs/configuration.md', import.meta.url), 'utf8')
 
@@ -33,5 +34,33 @@ describe('docs/configuration.md', () => {
     for (const other of ['KAFKA_PORT', 'KAFKA_', 'MAILER_PORT', 'MAILER_DATABASE_URL']) known.add(other)
     const used = [...page.matchAll(/(?<![\w-])[A-Z]+_[A-Z_]*/g)].map(([name]) => name)
     expect(used.filter(name => !known.has(name))).toEqual([])
+  })
+})
+
+describe('.env.example', () => {
+  const example = readFileSync(new URL('../.env.example', import.meta.url), 'utf8')
+
+  test('names every setting of a service once, and no other, each below a line that explains it', () => {
+    const lines = example.split('\n')
+    const settings = lines.flatMap((line, at) => /^#?[A-Z_]+=/.test(line) ? [{ name: line.replace(/^#?([A-Z_]+)=.*/, '$1'), before: lines[at - 1] }] : [])
+    expect(settings.map(({ name }) => name).sort()).toEqual([...settingNames, ...connectionVariables].sort())
+    for (const { name, before } of settings) expect(before, name).toMatch(/^# .+\.$/)
+  })
+
+  test('is what node --env-file reads a service\'s settings from, and sets what is optional to its default', () => {
+    const env = parseEnv(example) as Record<string, string>
+    const required = { DATABASE_URL: env['DATABASE_URL'], KAFKA_BROKERS: env['KAFKA_BROKERS'] }
+    const { kafka, ...settings } = readSettings({ PORT: 0 }, env)
+    const { kafka: byDefault, ...defaults } = readSettings({ PORT: Number(env['PORT']) }, required)
+    expect(settings).toEqual(defaults)
+    expect(kafka).toEqual({ 'security.protocol': 'plaintext', ...byDefault })
+    expect(readSystem().services.find(({ name }) => name === 'user')).toMatchObject({ port: settings.PORT })
+  })
+
+  test('has examples that are taken where they are set, certificates and the file of properties left out', () => {
+    const env = parseEnv(example.replaceAll(/^#(?=[A-Z_]+=)/gm, '')) as Record<string, string>
+    const there = Object.entries(env).filter(([name]) => !/^KAFKA_SSL_|^KAFKA_PROPERTIES_FILE$/.test(name))
+    expect(readSettings({ PORT: 0 }, { ...Object.fromEntries(there), KAFKA_SECURITY_PROTOCOL: 'sasl_ssl' })).toMatchObject({ ADMIN_PORT: 9464, KAFKA_PREFIX: 'staging.' })
+    expect(readMigrationUrl(env)).toBe(env['MIGRATION_DATABASE_URL'])
   })
 })

@@ -111,7 +111,7 @@ test(`a service that is killed ${kills} times from outside, while some of its ha
     await eventually(() => expect(service.lines.some(({ msg, added }) => msg === 'kafka: partitions assigned' && Array.isArray(added) && added.length > 0)).toBe(true))
     await delay(Math.random() ** 2 * 2000)
     await kill(service)
-    stepped.push(said([service], 'no progress over three assignments, or a death: this partition is taken one message at a time'))
+    stepped.push(said([service], 'crash guard: no progress over three assignments, or a crash; this partition is processed one message at a time'))
   }
   expect(stepped.slice(4).some(Boolean)).toBe(true) // else nothing was tried
   await client.query('update dependency set is_up = true')

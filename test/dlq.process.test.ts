@@ -50,3 +50,24 @@ test('rubbish is listed and shown, and replayed it comes back as a new letter of
   expect(await dlq(['replay', letter], { brokers, prefix })).toMatchObject({ code: 0, err: '1 dead letter replayed, 0 failed\n' })
   await eventually(async () => expect((await lettersOf(key)).map(({ state }) => state).sort()).toEqual(['new', 'replayed']))
 })
+
+test('events that an operator has discarded stay without an effect when the other letters are replayed, until somebody replays them', async () => {
+  const { client, profile } = await startProfile()
+  await client.query(`create function mistake() returns trigger language plpgsql as $$ begin raise 'a mistake'; end $$;
+    create trigger mistake before insert on profiles execute function mistake()`)
+  const [kept, discarded] = [newEvent(), newEvent()]
+  for (const event of [kept, discarded]) await put({ key: event.subject, value: event })
+  const key = discarded.data.id
+  await eventually(async () => expect(await lettersOf(kept.data.id, key)).toHaveLength(2))
+  await client.query('drop trigger mistake on profiles')
+
+  expect(await dlq(['discard', '--all', '--key', key, '--reason', 'failed', '--why', 'registered again', '--by', 'anna'], { brokers, prefix })).toMatchObject({ code: 0, err: '1 dead letter discarded, 0 failed\n' })
+  expect(await dlq(['replay', '--all', '--key', kept.data.id, '--key', key, '--error', 'MISTAKE'], { brokers, prefix })).toMatchObject({ code: 0, err: '1 dead letter replayed, 0 failed, 1 discarded before\n' })
+  expect(await profileOf(profile, kept.data.id)).toMatchObject({ email: kept.data.email })
+  await expectOneEffectEach(client, [kept.data.id])
+  expect(await lettersOf(key)).toEqual([expect.objectContaining({ state: 'discarded', discarded: expect.objectContaining({ by: 'anna', why: 'registered again' }) })])
+
+  const [letter] = await lettersOf(key)
+  expect(await dlq(['replay', letter?.letter ?? ''], { brokers, prefix })).toMatchObject({ code: 0, out: expect.stringContaining(', discarded before\n') })
+  expect(await profileOf(profile, key)).toMatchObject({ email: discarded.data.email })
+})

@@ -22,14 +22,28 @@ function admits (range: string, [major, minor]: [number, number]): boolean {
   })
 }
 
-test('every package of production supports the oldest Node that is promised', () => {
-  const { engines: { node }, dependencies } = read('package.json')
-  const [, major, minor] = /^>=(\d+)\.(\d+)$/.exec(node) ?? []
-  expect(dependencies).toBeDefined()
-  const packages = Object.entries(read('package-lock.json').packages as Record<string, Package>).filter(([path, { dev }]) => path.startsWith('node_modules/') && !dev)
-  expect(packages.length).toBeGreaterThan(100)
-  const refused = packages.filter(([, { engines }]) => !admits(engines?.node ?? '*', [Number(major), Number(minor)])).map(([path, { engines }]) => `${path}: ${engines?.node}`)
-  expect(refused).toEqual([])
+const packages = Object.entries(read('package-lock.json').packages as Record<string, Package>).filter(([path]) => path.startsWith('node_modules/'))
+
+/** The packages of which npm would warn on this Node. */
+const refused = (node: [number, number], ofDevelopment: boolean) => packages
+  .filter(([, { dev = false, engines }]) => (ofDevelopment || !dev) && !admits(engines?.node ?? '*', node))
+  .map(([path, { engines }]) => `${path}: ${engines?.node}`)
+
+const oldest = [...String(read('package.json').engines.node).matchAll(/(\d+)(?:\.(\d+))?[.\d]*/g)].map(([, major, minor = 0]): [number, number] => [Number(major), Number(minor)])
+
+test.each(oldest)('npm warns of no package on Node %i.%i, the oldest of its line that is promised', (...node) => {
+  expect(packages.length).toBeGreaterThan(400)
+  expect(refused(node, true)).toEqual([])
+})
+
+test('promised are the lines of Node 20 and 22, and 24 or newer', () => {
+  expect(oldest.map(([major]) => major)).toEqual([20, 22, 24])
+})
+
+test('every package of production supports the oldest Node that the client of Kafka promises', () => {
+  const [, major, minor] = /^>=(\d+)\.(\d+)$/.exec(read('packages/kafka/package.json').engines.node) ?? []
+  expect(packages.filter(([, { dev }]) => !dev).length).toBeGreaterThan(100)
+  expect(refused([Number(major), Number(minor)], false)).toEqual([])
 })
 
 test.each([

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import { describe, expect, test } from 'vitest'
 import {
-  aloneAtOnce, answerTimeoutMs, handlersAtOnce, maxBatch, messagesInFlight, otherWorkConnections, relay, relayMemory, requestConnections, shutdown, statementTimeoutMs, waitForConnectionMs, workConnections
+  individualConcurrency, answerTimeoutMs, defaultConcurrency, maxBatch, messagesInFlight, otherWorkConnections, relay, relayMemory, requestConnections, shutdown, statementTimeoutMs, waitForConnectionMs, workConnections
 } from '../packages/service/dist/limits.js'
 import { permitLimit } from '../packages/kafka/dist/partitions.js'
 import { settingsOf } from './fixtures/settings.js'
@@ -25,7 +25,7 @@ describe('a shutdown by the default settings', () => {
   })
 
   test('is over before the launcher or Compose ends the service', () => {
-    const launcherMs = Number(/const SHUTDOWN_MS = ([\d_]+)/.exec(read('packages/dev/src/start.ts'))?.[1]?.replaceAll('_', ''))
+    const launcherMs = Number(/const SHUTDOWN_MS = ([\d_]+)/.exec(read('packages/dev/src/managed-service.ts'))?.[1]?.replaceAll('_', ''))
     expect(launcherMs).toBeGreaterThanOrEqual(SHUTDOWN_DELAY_MS + SHUTDOWN_GRACE_MS + 2000)
     const services = Object.entries(parse(read('docker-compose.yml'), { merge: true }).services as Record<string, { build?: unknown, stop_grace_period?: string }>).filter(([, { build }]) => build !== undefined)
     expect(services.length).toBeGreaterThanOrEqual(2)
@@ -39,8 +39,8 @@ test('a caller hears within 2 s of a database that is away, and the server stops
 })
 
 test('handlers and the service\'s own work have a connection each, and what is stored alone leaves some to requests', () => {
-  expect(workConnections).toBeGreaterThanOrEqual(handlersAtOnce + otherWorkConnections)
-  expect(aloneAtOnce).toBeLessThan(requestConnections)
+  expect(workConnections).toBeGreaterThanOrEqual(defaultConcurrency + otherWorkConnections)
+  expect(individualConcurrency).toBeLessThan(requestConnections)
 })
 
 test('a batch takes whatever the client hands out, and where a process has died as many messages are stepped through as it had', () => {

@@ -1,9 +1,9 @@
-import { parser } from '@prometheus-io/lezer-promql'
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { eventually, newUser, profileOf, register, registered } from './fixtures/services.js'
 import { put, startPair, useBroker } from './fixtures/harness.js'
+import { selectors } from './fixtures/promql.js'
 
 interface Panel { title: string, type: string, datasource?: { uid: string }, targets?: Array<{ expr: string, legendFormat: string, datasource: { uid: string } }> }
 
@@ -11,29 +11,20 @@ const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.ur
 const dashboard: { panels: Panel[] } = JSON.parse(read('observability/dashboard.json'))
 const compose = parse(read('docker-compose.yml'), { merge: true }).services
 const graphs = dashboard.panels.filter(({ type }) => type !== 'row')
-const queries = graphs.flatMap(({ title, targets = [] }) => targets.map(({ expr, legendFormat }) => ({ title, expr, legendFormat })))
+const rules: Array<{ alert: string, expr: string }> = parse(read('observability/alerts.yml')).groups.flatMap(({ rules }: { rules: unknown[] }) => rules)
+const queries = [
+  ...graphs.flatMap(({ title, targets = [] }) => targets.map(({ expr, legendFormat }) => ({ title, expr, legendFormat }))),
+  ...rules.map(({ alert, expr }) => ({ title: alert, expr, legendFormat: '' }))
+]
 
 /** Its values are Prometheus's own. */
 const scraped = ['up']
 const byScrape = ['job', 'instance']
 
-/** What a query asks for, by the grammar of Prometheus; throws where that does not allow it. */
+/** What a query and its legend ask for. */
 function asked (expr: string, legend: string) {
-  const plain = expr.replaceAll('$__rate_interval', '1m').replaceAll('$__range', '1h')
-  const metrics: string[] = []
-  const labels = [...legend.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => String(label))
-  const values: Array<{ label: string, value: string }> = []
-  parser.parse(plain).iterate({
-    enter (node) {
-      const text = plain.slice(node.from, node.to)
-      if (node.type.isError) throw new Error(`no PromQL: ${expr}`)
-      if (node.name === 'VectorSelector') metrics.push(/^\w+/.exec(text)?.[0] ?? '')
-      if (node.name === 'LabelName') labels.push(text)
-      const matched = node.name === 'UnquotedLabelMatcher' ? /^(\w+)="([^"]*)"$/.exec(text) : null
-      if (matched) values.push({ label: String(matched[1]), value: String(matched[2]) })
-    }
-  })
-  return { metrics, labels, values }
+  const { metrics, labels, values } = selectors(expr.replaceAll('$__rate_interval', '1m').replaceAll('$__range', '1h'))
+  return { metrics, labels: [...[...legend.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => String(label)), ...labels], values }
 }
 
 /** Each metric that a service serves, with the values of its labels. */
@@ -50,7 +41,7 @@ function served (text: string) {
 useBroker()
 
 describe('the dashboard', () => {
-  test('asks only for metrics, labels and values of labels that the services serve', async () => {
+  test('asks, as the alerts do, only for metrics, labels and values of labels that the services serve', async () => {
     const { user, profile } = await startPair()
     const { body } = await registered(user)
     expect((await register(user, { ...newUser(), email: 'nonsense' })).status).toBe(400)
@@ -76,7 +67,7 @@ describe('the dashboard', () => {
         if (byScrape.includes(label)) continue
         expect(known.some(series => series?.has(label)), `${title}: ${label}`).toBe(true)
       }
-      for (const { label, value } of values) expect(known.some(series => series?.get(label)?.has(value)), `${title}: ${label}="${value}"`).toBe(true)
+      for (const { label, value } of values.filter(({ label }) => !byScrape.includes(label))) expect(known.some(series => series?.get(label)?.has(value)), `${title}: ${label}="${value}"`).toBe(true)
     }
   })
 
@@ -88,6 +79,7 @@ describe('the dashboard', () => {
     expect(source.url).toBe('http://prometheus:9090')
     const mounts: string[] = [...compose.grafana.volumes, ...compose.prometheus.volumes].filter(mount => mount.startsWith('./'))
     for (const mount of mounts) expect(read(mount.split(':')[0]?.slice(2) ?? '').length, mount).toBeGreaterThan(0)
+    for (const file of parse(read('observability/prometheus.yml')).rule_files) expect(mounts).toContain(`./observability/${file}:/etc/prometheus/${file}:ro`)
     const { providers: [provider] } = parse(read('observability/dashboards.yml'))
     expect(mounts.map(mount => mount.split(':')[1])).toContain(`${provider.options.path}/services.json`)
     expect(compose.grafana.environment.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH).toBe(`${provider.options.path}/services.json`)

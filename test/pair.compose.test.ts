@@ -56,7 +56,7 @@ test('the profile observability is one that this Compose understands', async () 
 
 test('the calls of the README are answered as it prints them', async () => {
   const calls = readmeCalls()
-  expect(calls.length).toBe(3)
+  expect(calls.length).toBe(2)
   let id = ''
   for (const { shell, answer } of calls) {
     const printed = answer.user?.id ?? answer.userId

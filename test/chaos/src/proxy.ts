@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
-const latencyMs = 300
 const bytesPerMs = 128
 
 /**
@@ -10,7 +9,7 @@ const bytesPerMs = 128
  * - reset: the same, by RST
  * - frozen: connections stay, and nothing gets through until they are open again
  * - half-open: those that are there stay silent for good; new ones work
- * - slow: 300 ms each way, 128 KB a second
+ * - slow: 300 ms each way unless told otherwise, 128 KB a second
  */
 type State = 'open' | 'cut' | 'reset' | 'frozen' | 'half-open' | 'slow'
 
@@ -23,8 +22,9 @@ export type Proxy = Awaited<ReturnType<typeof startProxy>>
  * A TCP proxy on loopback, to take a server away from its clients and give it back at the same address.
  *
  * @param changes of one connection
+ * @param latencyMs each way, while it is slow
  */
-export async function startProxy (target: { host: string, port: number }, changes: () => { toServer: Change, toClient: Change } = () => ({ toServer: data => data, toClient: data => data })) {
+export async function startProxy (target: { host: string, port: number }, changes: () => { toServer: Change, toClient: Change } = () => ({ toServer: data => data, toClient: data => data }), latencyMs = 300) {
   const sockets = new Set<Socket>()
   let state: State = 'open'
   const server = createServer(client => {
