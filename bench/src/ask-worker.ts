@@ -8,8 +8,8 @@ import { settingsOf } from './connection.js'
 import { percentiles, steadily } from './load.js'
 import { answerWith, type Figures } from './rounds.js'
 
-// A service that answers, or one that asks at a steady rate, whatever the answers do. The first answers here when it is
-// ready, the other one when it is done.
+// A service that replies, or one that asks at a steady rate, independent of replies. The first announces that it is ready, the
+// other its result.
 
 interface Job { role: 'ask' | 'answer', topic: string, brokers: string, isReal: boolean, perSecond: number, seconds: number }
 

@@ -2,7 +2,7 @@ import type { Broker } from './broker.js'
 import type { Postgres } from './postgres.js'
 import type { Table } from './rounds.js'
 
-/** What every comparison is given. */
+/** Parameters of every comparison. */
 export interface Bench {
   readonly broker: Broker
   readonly postgres: Postgres

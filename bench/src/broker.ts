@@ -32,8 +32,7 @@ export async function openBroker () {
 }
 
 /**
- * Kafka compiles its code for half a minute: meanwhile it takes twice the CPU for a message, and answers some requests
- * after 400 ms.
+ * Kafka's JVM compiles code for 30 s after its start. Until then a message takes twice the CPU, and some requests take 400 ms.
  */
 export async function warmUp ({ brokers, newTopic, deleteTopic }: Broker): Promise<void> {
   const topic = await newTopic()
@@ -62,7 +61,7 @@ function about (brokers: string) {
 async function createTopic (brokers: string, topic: string): Promise<void> {
   await withAdmin(brokers, admin => answered<void>(done => {
     admin.createTopic({ topic, num_partitions: partitions, replication_factor: -1 }, 2_000, error => done(error))
-  })).catch(() => {}) // the embedded broker makes it on first use
+  })).catch(() => {}) // the embedded broker creates it on first use
   for (const deadline = Date.now() + 10_000; await placesOf(brokers, topic).then(({ length }) => length, () => 0) === 0;) {
     if (Date.now() > deadline) throw new Error(`topic ${topic} was not created`)
   }
@@ -106,7 +105,7 @@ async function countOf (brokers: string, topic: string): Promise<number> {
   })
 }
 
-/** How many messages of the topic the group has committed. */
+/** Number of committed messages of the group, over all partitions of the topic. */
 async function committedOf (brokers: string, topic: string, group: string): Promise<number> {
   const places = await placesOf(brokers, topic)
   return await withConsumer(brokers, group, async consumer => {

@@ -11,12 +11,12 @@ import { startShipped } from './service.js'
 const group = 'profile-service'
 let filled = 0
 
-/** The profile service, as it is shipped, with so many events before it: from the first profile to the last. */
+/** The released profile service with a backlog of this many events: from the first profile to the last. */
 export async function catchUp ({ broker, progress }: Bench, count: number, database: Database): Promise<Figures> {
   const settings = {
     ...settingsOf(broker.brokers), DATABASE_URL: database.url, ...!broker.isReal && EMBEDDED_BROKER_SETTINGS
   }
-  // Once before: it makes tables and topic, and deals with whatever stands on the topic.
+  // A first run creates tables and topic, and handles earlier events of the topic.
   const first = await startShipped('profile', settings)
   await first.ready()
   await broker.createTopic(userRegister.name)
@@ -62,8 +62,8 @@ export async function catchUp ({ broker, progress }: Bench, count: number, datab
   }
 }
 
-/** How many messages the service has brought to their end: asking it costs less than counting its rows. */
+/** Number of messages that the service has finished, from its metrics: counting rows would cost more. */
 async function handledBy (url: string): Promise<number> {
-  const text = await fetch(`${url}/metrics`).then(answer => answer.text(), () => '') // it does not listen yet
+  const text = await fetch(`${url}/metrics`).then(answer => answer.text(), () => '') // not listening yet
   return [...text.matchAll(/^messages_handled_total\{.*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0)
 }

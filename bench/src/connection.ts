@@ -2,17 +2,17 @@ import { connection, connectionEnvironment, type Connection } from '@pair/kafka/
 
 const given = connectionEnvironment(process.env)
 
-/** How librdkafka reaches the broker: as the settings of the services say, where they are given. */
+/** librdkafka's connection properties: those of the services' settings, if any are set. */
 export const connectionTo = (brokers: string): Connection => ({ ...Object.keys(given).length > 0 && connection(process.env), 'metadata.broker.list': brokers })
 
-/** The same as settings of a service. */
+/** The same connection as settings of a service. */
 export function settingsOf (brokers: string): Record<string, string> {
   const { KAFKA_BROKERS_FILE: _, ...others } = given
   return { ...others, KAFKA_BROKERS: brokers }
 }
 
 /**
- * For peers that have other options for TLS and SASL, which nobody has written here.
+ * For peers whose options for TLS and SASL are not implemented here.
  *
  * @throws Error that voids their round
  */

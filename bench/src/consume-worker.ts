@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { readers, type Client } from './clients/consumers.js'
 import { answerWith, usage } from './rounds.js'
 
-// Reads a topic that is full already, to its end or for so long.
+// Reads a filled topic to its end, or for a given time.
 
 interface Job { client: Client, brokers: string, topic: string, group: string, count: number, limitMs: number }
 
@@ -33,7 +33,7 @@ answerWith<Job>(async ({ client, brokers, topic, group, count, limitMs }) => {
   const seconds = (performance.now() - started) / 1000
   const figures = since(reached)
   delays.disable()
-  // Some never end; what they have committed by then counts.
+  // Some clients never reach the end; what they have committed counts.
   await Promise.race([reader.close(), delay(5000)])
   return { seen: reached, rate: reached / seconds, heldMs: delays.max / 1e6, ...figures }
 })

@@ -6,8 +6,8 @@ import { connectionTo } from './connection.js'
 import { connected, disconnected } from './rdkafka.js'
 import { answerWith } from './rounds.js'
 
-// Fills a topic with so many events, with ids as the user service gives them (in the order of time, which a database's
-// indexes notice), or with small records where no events are asked for.
+// Fills a topic with events whose ids are ordered by time like the user service's (which matters to database indexes), or with small
+// records.
 
 interface Job { brokers: string, topic: string, count: number, isEvents?: boolean, from?: number }
 
@@ -28,7 +28,7 @@ answerWith<Job>(async ({ brokers, topic, count, isEvents = false, from = 0 }) =>
       producer.produce(topic, null, value, id, undefined, undefined, [{ 'content-type': 'application/cloudevents+json' }])
       number++
     } catch {
-      await delay(5) // its queue is full
+      await delay(5) // the local queue is full
     }
   }
   await new Promise<void>((resolve, reject) => producer.flush(120_000, error => error ? reject(new Error(error.message)) : resolve()))

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 
 /**
- * The same broker, so many milliseconds away: a proxy that holds everything back for half the time in each direction.
- * Clients go on to the address that the broker names in its answers, so that one is replaced by the proxy's.
+ * A proxy to the broker that adds a round-trip latency in ms, half in each direction. Clients connect to the address in the broker's
+ * responses, so the proxy replaces it by its own.
  *
  * @param broker on 127.0.0.1
  */

@@ -3,10 +3,10 @@ import { Agent, request } from 'node:http'
 import { percentiles, steadily } from './load.js'
 import { answerWith } from './rounds.js'
 
-// Registers at a steady rate, whatever the answers do, and looks for the profiles of some.
+// Registers users at a steady rate, independent of the responses, and requests the profiles of a sample.
 
 const oneIn = 20
-/** Both services have just started, and compile their code. */
+/** Warm-up: both services have just started and compile their code. */
 const warmUpS = 5
 
 answerWith<{ user: string, profile: string, perSecond: number, seconds: number }>(async ({ user, profile, perSecond, seconds }) => {

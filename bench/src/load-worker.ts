@@ -2,7 +2,7 @@ import autocannon from 'autocannon'
 import { randomUUID } from 'node:crypto'
 import { answerWith } from './rounds.js'
 
-// Registers a user of its own with each request.
+// Registers a new user with each request.
 
 answerWith<{ url: string, connections: number, seconds: number }>(async ({ url, connections, seconds }) => {
   const run = randomUUID().slice(0, 8)

@@ -1,5 +1,5 @@
 /**
- * Starts so many tasks at a steady rate, whatever becomes of them, and waits for the last one.
+ * Starts tasks at a steady rate, independent of their results, and waits for the last one.
  *
  * @returns the rate at which they were started, a second
  */
@@ -20,7 +20,7 @@ export async function steadily (perSecond: number, total: number, task: (number:
   return rate
 }
 
-/** Of times in ms; they are sorted in place. */
+/** Percentiles of times in ms; sorts the times in place. */
 export function percentiles (tookMs: number[]) {
   tookMs.sort((one, other) => one - other)
   const at = (share: number) => Number(tookMs[Math.floor(tookMs.length * share)])

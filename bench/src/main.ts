@@ -8,7 +8,7 @@ import { openPostgres } from './postgres.js'
 import { printTable } from './table.js'
 
 // npm run bench -- [push consume register latency ask catchup growth] [--quick] [--rounds 5] [--json]
-// The competitors take turns, each round in fresh processes; of the rounds the medians are shown.
+// The competitors take turns, each round in new processes. The table shows the medians of the rounds.
 
 const all = ['push', 'consume', 'register', 'latency', 'ask', 'catchup', 'growth']
 const { values, positionals } = read()

@@ -1,4 +1,4 @@
-// What is installed from bench/package.json, only when the bench is run.
+// Packages of bench/package.json, which are installed only when the bench runs.
 declare module '@confluentinc/kafka-javascript'
 declare module '@nestjs/common'
 declare module '@nestjs/core'

@@ -5,7 +5,7 @@ import { settingsOf } from './connection.js'
 import type { Bench } from './bench.js'
 import { startShipped } from './service.js'
 
-/** Both services as they are shipped, ready, each with an empty database. */
+/** Both released services, ready, each with an empty database. */
 export async function openPair ({ broker, postgres }: Bench) {
   const [users, profiles] = [await postgres.newDatabase(), await postgres.newDatabase()]
   const settings = { ...settingsOf(broker.brokers), ...!broker.isReal && EMBEDDED_BROKER_SETTINGS }
@@ -14,7 +14,7 @@ export async function openPair ({ broker, postgres }: Bench) {
     startShipped('profile', { ...settings, DATABASE_URL: profiles.url })
   ])
   await Promise.all([user.ready(), profile.ready()])
-  // Whatever stands on the topic comes before what is measured.
+  // Earlier events of the topic are handled before the measurement.
   while (await broker.committedOf(userRegister.name, 'profile-service') < await broker.countOf(userRegister.name)) await delay(200)
   return {
     user,

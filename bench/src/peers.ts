@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 
-/** Whether somebody has installed it beside the peers: it is no dependency, because it is downloaded or compiled for minutes. */
+/** Whether the optional peer is installed: it is no dependency, because it takes minutes to download or compile. */
 export const hasConfluent = isInstalled('@confluentinc/kafka-javascript')
 
 function isInstalled (name: string): boolean {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 
-// What Linux tells of another process; elsewhere there are no such figures.
+// Figures of another process from Linux's /proc; other systems have none.
 
-/** CPU time in microseconds, NaN where it is not told. */
+/** CPU time in microseconds, NaN where it is unknown. */
 export function cpuUsOf (pid: number): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
@@ -12,7 +12,7 @@ export function cpuUsOf (pid: number): number {
   }
 }
 
-/** The largest memory that it had, in MB. */
+/** Peak resident memory in MB. */
 export function memoryMbOf (pid: number): number {
   try {
     return Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmHWM:\s+(\d+)/)?.[1]) / 1024

@@ -3,7 +3,7 @@ import { senders, type Client } from './clients/producers.js'
 import { percentiles } from './load.js'
 import { answerWith, usage } from './rounds.js'
 
-// Keeps so many sends in flight, each awaited, for a while; or sends so many a second.
+// Keeps a number of awaited sends in flight for a time, or sends at a fixed rate.
 
 interface Job { client: Client, brokers: string, topic: string, inFlight: number, perSecond: number, seconds: number }
 

@@ -1,6 +1,6 @@
 import type { Client, LibrdKafkaError } from 'node-rdkafka'
 
-/** What a call of node-rdkafka answers by its callback. */
+/** Turns a node-rdkafka call with a callback into a promise. */
 export const answered = <Value>(call: (done: (error: LibrdKafkaError | null, value: Value) => void) => unknown): Promise<Value> => new Promise((resolve, reject) => {
   call((error, value) => error ? reject(new Error(error.message)) : resolve(value))
 })

@@ -4,7 +4,7 @@ import { inProcess, type Figures } from './rounds.js'
 export const connections = 100
 const warmUpS = 2
 
-/** Registrations by 100 connections for so long, and what each cost the server. */
+/** Registrations over 100 connections for a time, and the server's CPU time for each. */
 export async function register ({ url, pid }: { url: string, pid: number }, seconds: number): Promise<Figures> {
   await inProcess('./load-worker.js', { url, connections, seconds: warmUpS })
   const before = cpuUsOf(pid)

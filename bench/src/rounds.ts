@@ -1,6 +1,6 @@
 import { announce, startAnnounced } from '@pair/kafka/announced-process'
 
-/** What one competitor did in one round. */
+/** Result of one competitor in one round. */
 export interface Figures {
   rate?: number
   p50Ms?: number
@@ -8,14 +8,14 @@ export interface Figures {
   cpuUs?: number
   rssMb?: number
   heldMs?: number
-  /** Why the round does not count. */
+  /** Reason why the round does not count. */
   void?: string | undefined
   [more: string]: unknown
 }
 
 export interface Competitor {
   name: string
-  /** How its work differs. */
+  /** Difference of its work from the others'. */
   note?: string | undefined
   run: (round: number) => Promise<Figures>
 }
@@ -71,7 +71,7 @@ function median (numbers: number[]): number {
 }
 
 /**
- * Runs a script of this folder in a process of its own, to its result.
+ * Runs a script of this folder in a child process and returns its result.
  *
  * @param job what to do, as JSON
  */
@@ -83,16 +83,16 @@ export async function inProcess<Result extends object = Figures> (script: string
   return worker.announced
 }
 
-/** Starts a script of this folder in a process of its own, which answers and goes on until it is closed. */
+/** Starts a script of this folder in a child process, which announces itself and runs until it is closed. */
 export async function startWorker<Answer extends object> (script: string, job: object, signal?: AbortSignal) {
   const { child, announced, ended } = await startAnnounced<Answer>(script, new URL(script, import.meta.url), [JSON.stringify(job)], signal)
   return { announced, close: async () => { child.kill('SIGKILL'); await ended } }
 }
 
-/** The other side of both: answers with what the task returns. */
+/** The child's side of both: sends the task's result. */
 export const answerWith = <Job>(task: (job: Job) => Promise<object>): Promise<void> => announce(() => task(JSON.parse(String(process.argv[2]))))
 
-/** CPU time of this process and the largest memory it had, over a stretch of work. */
+/** CPU time of this process during some work, and its peak memory. */
 export function usage () {
   const before = process.cpuUsage()
   return (count: number) => {

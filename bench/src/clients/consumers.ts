@@ -3,14 +3,14 @@ import { connectionTo, plaintextBrokers } from '../connection.js'
 import { connected, disconnected } from '../rdkafka.js'
 import { readFromStart, withPlugin, type Which } from './plugin.js'
 
-/** A way to have a function called for every record of a topic, from its start, and to commit each when it has returned. */
+/** Calls a function for every record of a topic from its start, and commits each record when the function has returned. */
 type OpenReader = (options: { brokers: string, topic: string, group: string, onMessage: () => void }) => Promise<{ close: () => Promise<unknown> }>
 
 const plugin = (which: Which): OpenReader => async ({ brokers, topic, group, onMessage }) => {
   if (which === 'stock') await readFromStart()
   const app = await withPlugin(which, {
     consumer: which === 'ours'
-      ? { ...connectionTo(brokers), 'client.id': 'bench', 'group.id': group }
+      ? { ...connectionTo(brokers), 'client.id': 'bench', 'group.id': group, 'auto.offset.reset': 'earliest' }
       : { bootstrapBrokers: plaintextBrokers(brokers), clientId: 'bench', groupId: group, maxWaitTime: 100 }
   })
   app.kafka.subscribe(topic)

@@ -4,7 +4,7 @@ import { connectionTo, plaintextBrokers } from '../connection.js'
 
 export type Which = 'ours' | 'stock'
 
-/** What is used of the plugin, on either client. */
+/** The part of the plugin that is used, on either client. */
 interface Plugin {
   push (message: { topic: string, key: string, payload: string, headers?: object }): Promise<unknown>
   subscribe (topic: string): void
@@ -24,7 +24,7 @@ export async function withPlugin (which: Which, options: object): Promise<Fastif
   return app as unknown as FastifyInstance & { kafka: Plugin }
 }
 
-/** The published plugin reads from the end of the log after each start; for a comparison it has to read what is there. */
+/** The published plugin reads from the end of the log after each start; for a comparison it must read existing records. */
 export async function readFromStart (): Promise<void> {
   const { Consumer } = await import('@platformatic/kafka')
   const { consume } = Consumer.prototype

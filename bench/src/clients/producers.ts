@@ -3,7 +3,7 @@ import { connectionTo, plaintextBrokers } from '../connection.js'
 import { connected, disconnected } from '../rdkafka.js'
 import { producerOptions, withPlugin, type Which } from './plugin.js'
 
-/** A way to send one record, with one header, and to learn that it is acknowledged by all in-sync replicas. */
+/** Sends one record with one header; resolves when all in-sync replicas have acknowledged it. */
 interface Sender { send: (key: string, value: string) => Promise<unknown>, close: () => Promise<unknown> }
 type OpenSender = (options: { brokers: string, topic: string, inFlight: number }) => Promise<Sender>
 
@@ -20,7 +20,7 @@ const coalesced: OpenSender = async ({ brokers, topic }) => {
   const producer = new Producer({ clientId: 'bench', bootstrapBrokers: plaintextBrokers(brokers), serializers: stringSerializers })
   let waiting: Array<{ message: { topic: string, key: string, value: string, headers: Record<string, string> }, resolve: (value?: unknown) => void, reject: (error: unknown) => void }> = []
   let requests = 0
-  // What comes in one turn of the loop, or while five requests are under way, is one request.
+  // Records of one turn of the event loop, or of the time with five requests in flight, share a request.
   const flush = () => {
     if (waiting.length === 0 || requests >= 5) return
     const batch = waiting
@@ -45,7 +45,7 @@ const kafkajs: OpenSender = async ({ brokers, topic }) => {
   return { send: (key, value) => producer.send({ topic, acks: -1, messages: [{ key, value, headers: { [name]: text } }] }), close: () => producer.disconnect() }
 }
 
-/** Its best settings for the load: reports by `flush` for few messages in flight, by a timer for many. */
+/** The best settings for the load: delivery reports by `flush` with few messages in flight, by a timer with many. */
 const plain: OpenSender = async ({ brokers, topic, inFlight }) => {
   const producer = new rdkafka.Producer({ ...connectionTo(brokers), 'linger.ms': 5, 'enable.idempotence': true, dr_cb: true }, { acks: -1 })
   await connected(producer)
@@ -73,7 +73,7 @@ const plain: OpenSender = async ({ brokers, topic, inFlight }) => {
   }
 }
 
-/** node-rdkafka's interface of it, polled in the background: faster than its `send`. */
+/** node-rdkafka's interface of that client, polled in the background: faster than its `send`. */
 const confluent: OpenSender = async ({ brokers, topic, inFlight }) => {
   const { default: { Producer } } = await import('@confluentinc/kafka-javascript')
   const producer = new Producer({ ...connectionTo(brokers), 'linger.ms': inFlight > 500 ? 5 : 0, 'enable.idempotence': true, dr_cb: true }, { acks: -1 })

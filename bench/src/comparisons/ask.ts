@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Bench } from '../bench.js'
 import { inProcess, startWorker, takeTurns } from '../rounds.js'
 
-/** From `app.ask` to its reply: two services, each in a process of its own. */
+/** Time from `app.ask` to its reply: two services, each in its own process. */
 export async function * compare (bench: Bench) {
   for (const perSecond of [20, 500]) {
     yield await takeTurns({

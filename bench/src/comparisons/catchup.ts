@@ -2,10 +2,10 @@ import type { Bench } from '../bench.js'
 import { catchUp } from '../catching-up.js'
 import { takeTurns } from '../rounds.js'
 
-/** Events that wait on the topic become profiles. */
+/** Handling a backlog of events. */
 export async function * compare (bench: Bench) {
   const { broker, postgres, isQuick, only } = bench
-  // The embedded broker keeps 5 MB a partition.
+  // The embedded broker keeps 5 MB for each partition.
   const counts = !broker.isReal ? [30_000] : isQuick ? [50_000] : [200_000, 1_000_000]
   for (const count of counts) {
     const title = `catching up, ${count.toLocaleString('en')} events`

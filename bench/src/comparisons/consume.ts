@@ -13,7 +13,7 @@ const names = {
   ours: ['this project, fastify.kafka.on', undefined]
 } as const
 
-/** Reading what is there, with a commit for every message. */
+/** Reading existing records, with a commit for every message. */
 export async function * compare ({ broker, rounds, isQuick, progress }: Bench) {
   const count = isQuick ? 50_000 : 1_000_000
   const topic = await broker.newTopic()
@@ -30,7 +30,7 @@ export async function * compare ({ broker, rounds, isQuick, progress }: Bench) {
         const { seen, ...figures } = await inProcess<Figures & { seen: number }>('./consume-worker.js', { client, brokers: broker.brokers, topic, group, count, limitMs })
         if (['plain', 'platformatic', 'confluent'].includes(client)) return figures
         const committed = await broker.committedOf(topic, group)
-        // The published plugin commits the offset of a message, not the one behind it: one less in each partition.
+        // The published plugin commits the offset of a message, not the next one: one less in each partition.
         return committed < seen - 4 ? { void: `${committed} of ${seen} committed` } : figures
       }
     }))

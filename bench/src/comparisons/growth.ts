@@ -6,7 +6,7 @@ import { register } from '../registering.js'
 import { takeTurns } from '../rounds.js'
 import { startShipped } from '../service.js'
 
-/** Whether years of old rows slow the services down. */
+/** Effect of years of old rows on the services' speed. */
 export async function * compare (bench: Bench) {
   const { broker, isQuick, progress } = bench
   const rows = isQuick ? 200_000 : 10_000_000
@@ -55,7 +55,7 @@ async function migrated ({ broker, postgres }: Bench) {
   return databases
 }
 
-/** Rows as years would leave them: ids in the order of time, marks that are to be kept, an outbox that was filled and emptied. */
+/** Rows of several years: ids in order of time, inbox rows within retention, an outbox that was filled and emptied. */
 async function age ({ user, profile }: Awaited<ReturnType<typeof migrated>>, rows: number, sent: number): Promise<void> {
   const hex = 'lpad(to_hex(n), 12, \'0\')'
   const id = `(substr(${hex}, 1, 8) || '-' || substr(${hex}, 9) || '-7000-8000-000000000000')::uuid`

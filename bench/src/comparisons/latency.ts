@@ -4,7 +4,7 @@ import { inProcess, takeTurns } from '../rounds.js'
 
 const perSecond = 500
 
-/** From the request to the moment when the profile is answered. */
+/** Time from the registration to the first response with the profile. */
 export async function * compare (bench: Bench) {
   yield await takeTurns({
     title: `register to profile visible, ${perSecond} a second`,

@@ -8,7 +8,7 @@ import { startShipped } from '../service.js'
 interface Server {
   url: string
   pid: number
-  /** What is wrong after the load. */
+  /** Errors found after the load. */
   check?: () => Promise<string | undefined>
   close: () => Promise<unknown>
 }
@@ -73,7 +73,7 @@ const shipped = ({ broker, postgres }: Bench): OpenServer => async () => {
   const before = await broker.countOf(userRegister.name).catch(() => 0)
   return {
     ...service,
-    /** Everything that was stored reaches the topic, and soon: what the measurement left behind is named. */
+    /** Checks that all stored events reach the topic within 5 s. Returns what is missing as text. */
     check: async () => {
       for (const deadline = Date.now() + 5_000; ;) {
         const [left, users] = [await database.count('outbox'), await database.count('users')]
