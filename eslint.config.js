@@ -1,7 +1,7 @@
 import neostandard from 'neostandard'
 
 /**
- * Who may import what: the table in README "Parts", held by the linter.
+ * Import boundaries: the table in docs/architecture.md, "Parts", checked by the linter.
  *
  * @param {string} folder
  * @param {string[]} allowed packages of ours

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Where containers come from: an engine of its own where none answers, and stand-ins for the images that cannot be pulled.
+# Provides containers for the suites: starts an engine if none answers, and builds stand-ins for images that cannot be pulled.
 #   CONTAINERS_DIR=<folder of this run> containers.sh engine|images|stop
-# `engine` and `images` append to $CONTAINERS_DIR/env what the suites and Compose have to be told. Images and layers are
-# kept in $XDG_CACHE_HOME/fastify-kafka-pair, so that they are made once.
+# `engine` and `images` append settings for the suites and Compose to $CONTAINERS_DIR/env. Images and layers are cached in
+# $XDG_CACHE_HOME/fastify-kafka-pair.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "${CONTAINERS_DIR:?the folder to keep socket and settings in}"
@@ -10,14 +10,14 @@ dir=$(cd "$CONTAINERS_DIR" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/fastify-kafka-pair
 pid_file=$cache/docker.pid socket=unix://$dir/docker.sock
 
-# What an earlier step has told.
+# Settings that an earlier step wrote.
 # shellcheck source=/dev/null
 [ ! -e "$dir/env" ] || . "$dir/env"
 
 die() { echo "containers: $*" >&2; exit 1; }
 tell() { printf 'export %s=%q\n' "$1" "$2" >>"$dir/env"; }
 pid() { cat "$pid_file" 2>/dev/null || true; }
-# By its command line, so that a stranger with the same number does not count. There is one engine for each cache.
+# Checks the command line, because another process may have got the same id. There is one engine for each cache.
 runs_with() { [ -n "$(pid)" ] && ps -ww -p "$(pid)" -o args= 2>/dev/null | grep -qF "$1"; }
 running() { runs_with "$pid_file"; }
 # wait_for <seconds> <command…>: polls a fact.
@@ -28,7 +28,7 @@ wait_for() {
 gone() { ! running; }
 answers() { docker info >/dev/null 2>&1; }
 answers_or_ended() { answers || ! kill -0 "$1" 2>/dev/null; }
-# A package is not asked for where its command is there.
+# Installs a package only if its command is missing.
 packages() {
   [ "$(id -u)" = 0 ] || die "only root can install $*"
   command -v apt-get >/dev/null || die "$* cannot be installed without apt-get"
@@ -43,7 +43,7 @@ engine() {
   tell COMPOSE_COMMAND "$(compose)"
 }
 
-# An engine of this run alone. The suites reach what it publishes on loopback, wherever they run themselves.
+# Starts an engine for this run only. The suites reach its published ports on loopback.
 start() {
   [ "$(id -u)" = 0 ] || die 'no container engine answers, and only root can start one'
   command -v dockerd >/dev/null || packages docker.io docker-compose
@@ -57,12 +57,12 @@ start() {
   answers || die "the engine cannot be started: $(tail -1 "$dir/dockerd.log")"
   tell DOCKER_HOST "$DOCKER_HOST"
   tell TESTCONTAINERS_HOST_OVERRIDE localhost
-  # What a run left behind that was killed, and layers that were made a month ago for what is no more.
+  # Removes leftovers of a killed run, and layers that are older than a month.
   docker ps -aq | xargs -r docker rm -f >/dev/null
   docker image prune -f --filter until=720h >/dev/null
 }
 
-# The image that the compose file names, where this setting does not name another one.
+# The default image in the compose file, unless this setting names another one.
 by_default() { sed -n "s/.*\${$1:-\([^}]*\)}.*/\1/p" "$here/../../docker-compose.yml" | head -1; }
 have() { docker image inspect "$1" >/dev/null 2>&1; }
 
@@ -73,7 +73,7 @@ images() {
     [ -z "${!setting:-}" ] || continue
     image=$(by_default "$setting")
     have "$image" && continue
-    # One refusal is enough: a machine without a registry would wait for each of them.
+    # Stops after one failed pull: a machine without a registry would wait for each of them.
     if [ $registry = yes ] && timeout 120 docker pull -q "$image" >"$dir/pull.log" 2>&1; then continue; fi
     registry=no
     echo "containers: $image cannot be pulled ($(tail -1 "$dir/pull.log")), a stand-in is built"
@@ -82,7 +82,7 @@ images() {
   done
 }
 
-# Debian (or what this machine has its packages from) as this machine gets it: its sources, its authorities, its npm registry.
+# A base image from this machine's distribution, with its package sources, certificate authorities and npm registry.
 base() {
   have local/base-stand-in && return
   command -v mmdebstrap >/dev/null || packages mmdebstrap
@@ -105,7 +105,7 @@ base() {
   rm "$dir/base.tar"
 }
 
-# build <part> <version>: from the part's folder here, and what was put beside it.
+# build <part> <version>: builds the image from the part's folder and the files copied next to it.
 build() {
   cp -R "$here/$1/." "$dir/$1"
   docker build -q -t "local/$1-stand-in:$2" "$dir/$1" >"$dir/$1.log" 2>&1 || die "no image for $1: $(tail -3 "$dir/$1.log")"
@@ -121,7 +121,7 @@ kafka_stand_in() {
   build kafka "$1"
 }
 
-# Debian's version, whatever the compose file says.
+# Debian's version, which may differ from that of the compose file.
 postgres_stand_in() { build postgres "$(apt-cache show postgresql | sed -n 's/^Version: \([0-9]*\).*/\1/p' | head -1)"; }
 
 node_stand_in() {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# A real Kafka (one node, KRaft, loopback) from Maven packages, in the folder KAFKA_DIR, which holds log, ports, pid and, where
-# KAFKA_JARS names no folder that several can share, its jars.
+# A real Kafka (one node, KRaft, loopback) from Maven packages. KAFKA_DIR holds its log, ports and pid, and its jars unless
+# KAFKA_JARS names a folder for them, which several instances can share.
 #   KAFKA_DIR=<folder> [KAFKA_JARS=<folder>] [KAFKA_PORT=<port>] kafka.sh install|start|stop|kill|pause|resume|status|brokers|secured
-# Started again, it has the same ports and the same log, whether it was stopped or killed.
-# Its plaintext listener (`brokers`) has all rights. Two more (`secured`, as JSON) deny whatever no ACL allows: `sasl`, SASL_SSL
-# with SCRAM-SHA-256, PLAIN or OAUTHBEARER (unsigned tokens), and `mtls`, SSL with a client certificate. They are left out where there is no openssl.
+# After a restart it has the same ports and the same log, whether it was stopped or killed.
+# Clients of its plaintext listener (`brokers`) have all rights. Two more listeners (`secured`, as JSON) deny everything that no ACL allows: `sasl`, SASL_SSL
+# with SCRAM-SHA-256, PLAIN or OAUTHBEARER (unsigned tokens), and `mtls`, SSL with a client certificate. Without openssl they are left out.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "${KAFKA_DIR:?the folder to keep Kafka in}"
@@ -13,7 +13,7 @@ jars=${KAFKA_JARS:-$dir/jars} config=$dir/server.properties log=$dir/kafka.log t
 
 die() { echo "kafka: $*" >&2; exit 1; }
 pid() { cat "$dir/pid" 2>/dev/null || true; }
-# By its command line, so that neither a zombie nor a stranger with the same number counts.
+# Checks the command line, so that neither a zombie nor another process with the same id counts.
 running() { [ -n "$(pid)" ] && ps -ww -p "$(pid)" -o args= 2>/dev/null | grep -qF "$config"; }
 # wait_for <seconds> <command…>: polls a fact.
 wait_for() {
@@ -34,7 +34,7 @@ install() {
   touch "$jars/complete"
 }
 
-# Below the range that outgoing connections are numbered from, so that none of them takes the port while the broker is down.
+# Below the range of ephemeral ports, so that no outgoing connection takes the port while the broker is down.
 free_port() {
   local port
   while port=$((20000 + RANDOM % 10000)); (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
@@ -84,7 +84,7 @@ start() {
   install
   format
   : >"$log"
-  # A session of its own: a Ctrl-C meant for the tests is not meant for the broker.
+  # A session of its own, so that Ctrl-C in the tests does not reach the broker.
   setsid java -Xms256m -Xmx512m -XX:+UseSerialGC -cp "$jars/*" -Dorg.slf4j.simpleLogger.showDateTime=true \
     -Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS kafka.Kafka "$config" </dev/null >>"$log" 2>&1 &
   echo $! >"$dir/pid"
