@@ -26,6 +26,14 @@ const imports = (folder, allowed, message) => ({
 
 export default [
   ...neostandard({ ts: true, ignores: ['**/dist/**', '.data/**'] }),
+  {
+    rules: {
+      'no-restricted-syntax': ['error', {
+        selector: "CallExpression[callee.object.name='AbortSignal'][callee.property.name='any'] CallExpression[callee.property.name='timeout']",
+        message: 'On Node 20 the garbage collector may remove this timeout before it is over (https://github.com/nodejs/node/issues/57736): abort a controller in setTimeout.'
+      }]
+    }
+  },
   imports('shared-topics', ['events'], 'The contract imports only the envelope.'),
   imports('packages/events', [], 'The envelope imports nothing of ours.'),
   imports('packages/kafka', ['kafka'], 'The Kafka client imports nothing of ours.'),

@@ -10,14 +10,24 @@ export type ChargeResult = { chargeId: string } | { refused: string }
  * @throws Error for every answer but "charged" and "refused": a wrong URL or an outage must not decline payments
  */
 export async function charge (providerUrl: string, { id, amount, currency }: { id: string, amount: number, currency: string }, signal: AbortSignal): Promise<ChargeResult> {
-  const response = await fetch(new URL('/charges', providerUrl), {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'idempotency-key': id },
-    body: JSON.stringify({ amount, currency }),
-    signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
-  })
-  const answer = await response.json() as { id?: unknown, code?: unknown }
+  const { response, answer } = await request(new URL('/charges', providerUrl), { key: id, body: { amount, currency }, signal })
   if (response.status === 201) return { chargeId: String(answer.id) }
   if (response.status === 402) return { refused: /^[a-z-]{1,100}$/.test(String(answer.code)) ? String(answer.code) : 'refused-by-provider' }
   throw new Error(`the provider answers ${response.status}`)
+}
+
+async function request (url: URL, { key, body, signal }: { key: string, body: object, signal: AbortSignal }) {
+  const limit = new AbortController()
+  const timer = setTimeout(() => limit.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify(body),
+      signal: AbortSignal.any([signal, limit.signal])
+    })
+    return { response, answer: await response.json() as { id?: unknown, code?: unknown } }
+  } finally {
+    clearTimeout(timer)
+  }
 }

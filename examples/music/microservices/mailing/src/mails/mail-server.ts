@@ -1,4 +1,5 @@
 import nodemailer from 'nodemailer'
+import { setTimeout as delay } from 'node:timers/promises'
 import { welcomeMail, type Welcome } from './welcome-mail.js'
 
 /** A server that says nothing for this long is away, in ms. */
@@ -96,12 +97,15 @@ export class MailServer {
 
   /** Resolves if the server greets and takes the login. @param signal ends the attempt @throws MailServerError */
   async verify (signal: AbortSignal): Promise<void> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(mailMs)])
-    const ended = new Promise<never>((_resolve, reject) => {
-      limit.addEventListener('abort', () => reject(new Error(`no answer within ${mailMs} ms`)), { once: true })
-      if (limit.aborted) reject(new Error('ended'))
-    })
-    await Promise.race([this.#verifier.verify(), ended]).catch(error => { throw new MailServerError(describe(error)) })
+    const done = new AbortController()
+    const inTime = delay(mailMs, undefined, { signal: AbortSignal.any([signal, done.signal]) }).then(() => { throw new Error(`no answer within ${mailMs} ms`) })
+    try {
+      await Promise.race([this.#verifier.verify(), inTime])
+    } catch (error) {
+      throw new MailServerError(describe(error as SmtpError))
+    } finally {
+      done.abort()
+    }
   }
 
   close (): void {
