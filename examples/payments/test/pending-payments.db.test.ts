@@ -31,7 +31,7 @@ test('a worker whose claim has expired changes nothing any more, whatever it had
   await expire()
   const [next] = await pending.claim(1)
   if (late === undefined || next === undefined) throw new Error('not claimed')
-  expect(next).toEqual({ ...late, claims: 2 })
+  expect(next).toEqual({ ...late, claims: 2, claimedAt: expect.any(Date) })
   expect(await pending.declined(late, 'unknown-user')).toBe(false)
   expect(await pending.processed(late, 'charge')).toBe(false)
   expect(await pending.unknownUser(late)).toBe(false)
@@ -40,4 +40,13 @@ test('a worker whose claim has expired changes nothing any more, whatever it had
   expect((await pool.query('select unknown_since from payments')).rows).toEqual([{ unknown_since: null }])
   expect(await pending.processed(next, 'charge')).toBe(true)
   expect(await pending.isEmpty()).toBe(true)
+})
+
+test('a payment is declined when auth was asked 5 s after it had not known the user, however late the answer came', async () => {
+  const { pool, pending } = await newTable(1)
+  const [payment] = await pending.claim(1)
+  if (payment === undefined) throw new Error('not claimed')
+  await pool.query('update payments set unknown_since = $1', [new Date(payment.claimedAt.getTime() - 6000)])
+  expect(await pending.unknownUser({ ...payment, claimedAt: new Date(payment.claimedAt.getTime() - 1500) })).toBe(false)
+  expect(await pending.unknownUser(payment)).toBe(true)
 })

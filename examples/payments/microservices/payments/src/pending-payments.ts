@@ -8,6 +8,8 @@ export interface Claimed {
   currency: string
   /** Number of this claim: see the table's column. */
   claims: number
+  /** When it was claimed, before anything was asked, by the database's clock. */
+  claimedAt: Date
   traceparent: string | null
 }
 
@@ -22,18 +24,19 @@ const claimSql = `
     select id from payments where status = 'pending' and claimable_at <= now() order by claimable_at limit $1 for update skip locked
   )
   update payments set claims = claims + 1, claimable_at = now() + ${leaseS} * interval '1 s' from next where payments.id = next.id
-  returning payments.id, user_id as "userId", amount::float8 as amount, currency, claims, traceparent`
+  returning payments.id, user_id as "userId", amount::float8 as amount, currency, claims, now() as "claimedAt", traceparent`
 
 const own = "where id = $1 and claims = $2 and status = 'pending'"
 
 const processedSql = `update payments set status = 'processed', charge_id = $3 ${own}`
 const declinedSql = `update payments set status = 'declined', reason = $3 ${own}`
-// One statement with the database's clock, which is the same for all instances.
+// With the database's clock, which is the same for all instances. Now may be much later than the question was asked: auth must not
+// have known the user when it was asked.
 const unknownSql = `
   update payments set
     unknown_since = coalesce(unknown_since, now()),
-    status = case when unknown_since < now() - ${unknownForS} * interval '1 s' then 'declined' else status end,
-    reason = case when unknown_since < now() - ${unknownForS} * interval '1 s' then 'unknown-user' end,
+    status = case when unknown_since < $3::timestamptz - ${unknownForS} * interval '1 s' then 'declined' else status end,
+    reason = case when unknown_since < $3::timestamptz - ${unknownForS} * interval '1 s' then 'unknown-user' end,
     claimable_at = now() + interval '250 ms'
   ${own} returning status`
 const againSql = `update payments set claimable_at = now() + $3 * interval '1 ms', unknown_since = case when $4 then null else unknown_since end ${own}`
@@ -47,8 +50,8 @@ export function pendingPayments ({ pool }: App['database']) {
     processed: async ({ id, claims }: Claimed, chargeId: string): Promise<boolean> => (await pool.query(processedSql, [id, claims, chargeId])).rowCount === 1,
     declined: async ({ id, claims }: Claimed, reason: string): Promise<boolean> => (await pool.query(declinedSql, [id, claims, reason])).rowCount === 1,
     /** Auth does not know the user: asked again soon, and declined after 5 s of such answers. @returns whether it was declined */
-    async unknownUser ({ id, claims }: Claimed): Promise<boolean> {
-      const { rows: [payment] } = await pool.query<{ status: string }>(unknownSql, [id, claims])
+    async unknownUser ({ id, claims, claimedAt }: Claimed): Promise<boolean> {
+      const { rows: [payment] } = await pool.query<{ status: string }>(unknownSql, [id, claims, claimedAt])
       return payment?.status === 'declined'
     },
     /** Something did not answer. @param options.forget the 5 s begin again, because auth may have missed users meanwhile */
