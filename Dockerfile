@@ -18,7 +18,7 @@ COPY --from=manifests /app ./
 RUN npm ci --ignore-scripts --omit=dev --workspace=packages/kafka
 COPY packages/kafka/native packages/kafka/native
 # As the set-up does it: on all cores, with node's own headers.
-COPY scripts/compile.js scripts/run.js scripts/step.js scripts/
+COPY scripts/compile.js scripts/librdkafka.js scripts/run.js scripts/step.js scripts/
 RUN node -e "import('./scripts/compile.js').then(({ compile }) => compile('node_modules/node-rdkafka'))" \
   && node packages/kafka/native/compile.js
 # The binding and the two libraries that it loads.
@@ -46,7 +46,7 @@ WORKDIR /app
 COPY --from=manifests /app ./
 RUN npm ci --ignore-scripts --include-workspace-root $(find . -path '*/microservices/*/package.json' -not -path '*/node_modules/*' -printf '--workspace=%h ')
 COPY . .
-RUN node node_modules/typescript-7/bin/tsc -b $(find . -path '*/microservices/*/tsconfig.json' -not -path '*/node_modules/*' -printf '%h ') \
+RUN node node_modules/typescript-7/bin/tsc -b --checkers 1 $(find . -path '*/microservices/*/tsconfig.json' -not -path '*/node_modules/*' -printf '%h ') \
   && rm -rf node_modules && find . \( -name src -o -name native -o -name test -o -name node_modules \) -prune -exec rm -rf {} + \
   && find . \( -name '*.tsbuildinfo' -o -name tsconfig.json \) -delete
 

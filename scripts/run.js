@@ -56,11 +56,12 @@ export async function run (command, args, { cwd, env = {}, onOutput = () => {} }
  * @param {string[]} args
  * @param {string} cwd
  * @param {Record<string, string>} env
+ * @returns its standard output
  */
 export async function npm (args, cwd, env = {}) {
   const cli = process.env['npm_execpath']
   const [command, first] = cli?.endsWith('.js') ? [process.execPath, [cli]] : ['npm', []]
-  await run(command, [...first, ...args], { cwd, env: { ...nodeHeaders(), ...env } })
+  return await run(command, [...first, ...args], { cwd, env: { ...nodeHeaders(), ...env } })
 }
 
 /** This Node's own headers, so that none are downloaded, unless npm_config_nodedir names others. */

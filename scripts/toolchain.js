@@ -1,5 +1,5 @@
 import { compiler, isCommand } from '../packages/kafka/native/compiler.js'
-import { installExamples } from './compile.js'
+import { installExamples } from './librdkafka.js'
 import { SetupError } from './run.js'
 
 /** Checks, before anything is installed, that the commands that compiling needs are on PATH. @throws SetupError that names the missing ones */

@@ -35,7 +35,7 @@ export function watchSources (folders: ReadonlyMap<string, string>, onChange: (s
     isStale = isCompiling
     if (isCompiling) return
     isCompiling = true
-    execFile(process.execPath, [compiler, '--build', ...process.stdout.isTTY ? ['--pretty'] : [], ...folders.values()], { cwd: repository }, (error, said) => {
+    execFile(process.execPath, [compiler, '--build', '--checkers', '1', ...process.stdout.isTTY ? ['--pretty'] : [], ...folders.values()], { cwd: repository }, (error, said) => {
       isCompiling = false
       if (said.trim() !== '') console.error(said.trim())
       if (error === null) for (const name of take()) onChange(name)

