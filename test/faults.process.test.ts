@@ -6,7 +6,7 @@ import { startProxy } from './chaos/src/proxy.js'
 import { noRealKafka, realKafka } from './fixtures/real-kafka.js'
 import { endsOf } from './fixtures/records.js'
 import { checks, eventually, isReady, profileOf, register, registered, startService, throughout, type Service } from './fixtures/services.js'
-import { brokers, isEmbedded, onBroker, pauseBroker, prefix, resumeBroker, useBroker } from './fixtures/harness.js'
+import { brokers, isEmbedded, onBroker, pauseBroker, prefix, resumeBroker, start as startUnreachable, useBroker } from './fixtures/harness.js'
 
 // A broker that can be taken away and comes back with its address and its log: a real Kafka that is killed and started
 // again, or the embedded broker stopped and continued.
@@ -209,4 +209,13 @@ test.for(['nothing', 'the broker', 'the broker (for so long that the group is lo
   expect(await Promise.all([user.ended, profile.ended])).toEqual([0, 0])
   expect(performance.now() - started).toBeLessThan(30_000) // 10 s, on a machine three times slower
   await underWay
+})
+
+test.for(['user', 'profile', 'examples/payments/microservices/payments', 'examples/music/microservices/mailing'])('SIGTERM ends %s with 0 within the grace time also before it has reached its database', async folder => {
+  const service = await startUnreachable(folder, 'postgres://user@127.0.0.1:1/none', brokers, { PROVIDER_URL: 'http://127.0.0.1:1', MAIL_URL: 'smtp://127.0.0.1:1' })
+  await eventually(async () => expect(await checks(service)).toMatchObject({ status: 503, database: 'away' }))
+  const started = performance.now()
+  service.kill('SIGTERM')
+  expect(await service.ended).toBe(0)
+  expect(performance.now() - started).toBeLessThan(9_000) // not at its time limit of 10 s
 })

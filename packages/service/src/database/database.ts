@@ -15,7 +15,10 @@ export interface Database {
   pool: pg.Pool & Pick<ServicePool, 'transaction'>
   /** Pool for requests. */
   requestPool: pg.Pool & Pick<ServicePool, 'transaction'>
-  /** Resolves when the migrations are applied. It has no time limit: it waits as long as the database is unreachable. */
+  /**
+   * Resolves when the migrations are applied. It has no time limit: it waits as long as the database is unreachable. Rejects when the
+   * service closes before, at its start (`preClose`): what a plugin awaits in its own `onClose` may wait for this.
+   */
   migrated: Promise<void>
   /** Result of the last probe, at most 4 s old. False until the migrations are applied. */
   isUp: boolean
@@ -48,7 +51,7 @@ export const database = fp(async (app: FastifyInstance, options: { url: string, 
   const pool = new ServicePool(connection, workConnections)
   const requestPool = new ServicePool(connection, requestConnections)
 
-  const stop = new AbortController()
+  const [migrating, stop] = [new AbortController(), new AbortController()]
   const status = new DependencyStatus(app.log, 'the database')
   const state: Database = { pool, requestPool, migrated: migrated(), isUp: false, state: 'away' }
   app.decorate('database', state)
@@ -57,6 +60,7 @@ export const database = fp(async (app: FastifyInstance, options: { url: string, 
 
   state.migrated.then(() => probe(), () => {})
 
+  app.addHook('preClose', async () => migrating.abort())
   app.addHook('onClose', async () => {
     stop.abort()
     clearTimeout(probing)
@@ -69,7 +73,7 @@ export const database = fp(async (app: FastifyInstance, options: { url: string, 
     for (let attempt = 1; ; attempt++) {
       try {
         await migrateDatabase(options.url, options.service, options.migrations, {
-          signal: stop.signal,
+          signal: migrating.signal,
           onMigration (migration, step) {
             state.state = `migrating: ${migration}`
             app.log.info({ migration }, `the database: migration ${step}`)
@@ -83,7 +87,7 @@ export const database = fp(async (app: FastifyInstance, options: { url: string, 
         app.log.info('the database is up to date')
         return
       } catch (err) {
-        stop.signal.throwIfAborted()
+        migrating.signal.throwIfAborted()
         if (err instanceof MigrationError) {
           status.recovered() // the database answers
           if (err.message !== refusal) app.log.error({ err }, 'the database cannot be used as it is, trying again')
@@ -93,7 +97,7 @@ export const database = fp(async (app: FastifyInstance, options: { url: string, 
           state.state = 'away'
           refusal = undefined
         }
-        await delay(backoffMs(attempt, refusal === undefined ? 2000 : refusedCapMs), stop.signal)
+        await delay(backoffMs(attempt, refusal === undefined ? 2000 : refusedCapMs), migrating.signal)
       }
     }
   }
