@@ -55,3 +55,10 @@ test('more requests than its limit are refused with 429 and Retry-After, whateve
     expect(Object.keys(await metricsOf(gateway))).not.toEqual([])
   }
 })
+
+test('GET / leads to the pages for operators', async () => {
+  const gateway = await (await newSystem()).run('api-gateway')
+  const { status, body } = await call(gateway, '/')
+  expect(status).toBe(200)
+  expect((body['pages'] as Array<{ url: string }>).map(({ url }) => url)).toEqual(['/docs', '/docs/events', '/metrics', '/health/live', '/health/ready'])
+})

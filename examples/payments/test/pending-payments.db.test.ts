@@ -35,7 +35,7 @@ test('a worker whose claim has expired changes nothing any more, whatever it had
   expect(await pending.declined(late, 'unknown-user')).toBe(false)
   expect(await pending.processed(late, 'charge')).toBe(false)
   expect(await pending.unknownUser(late)).toBe(false)
-  await pending.tryAgain(late, { afterMs: 0 })
+  await pending.tryAgain(late, 0)
   expect(await pending.claim(1)).toEqual([])
   expect((await pool.query('select unknown_since from payments')).rows).toEqual([{ unknown_since: null }])
   expect(await pending.processed(next, 'charge')).toBe(true)
@@ -49,4 +49,13 @@ test('a payment is declined when auth was asked 5 s after it had not known the u
   await pool.query('update payments set unknown_since = $1', [new Date(payment.claimedAt.getTime() - 6000)])
   expect(await pending.unknownUser({ ...payment, claimedAt: new Date(payment.claimedAt.getTime() - 1500) })).toBe(false)
   expect(await pending.unknownUser(payment)).toBe(true)
+})
+
+test('after an outage of auth each pending payment has its 5 s again, also those that were not tried meanwhile', async () => {
+  const { pool, pending } = await newTable(2)
+  const [tried, other] = await pending.claim(2)
+  if (tried === undefined || other === undefined) throw new Error('not claimed')
+  await pool.query("update payments set unknown_since = now() - interval '6 s'")
+  await pending.forgetUnknown()
+  for (const payment of [tried, other]) expect(await pending.unknownUser(payment)).toBe(false)
 })

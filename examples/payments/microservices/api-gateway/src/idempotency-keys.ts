@@ -1,8 +1,5 @@
-import type { App } from '@pair/service'
+import type { App, Db } from '@pair/service'
 import { createHash } from 'node:crypto'
-
-type Database = Pick<App, 'transaction'>
-type Db = Parameters<Parameters<Database['transaction']>[0]>[0]
 
 const hourMs = 60 * 60 * 1000
 const batchRows = 1000
@@ -25,13 +22,14 @@ export interface KeyUse { userId: string, key: string, paymentId: string, reques
 /** A key's first use: `isNew`. Later uses return the id of the first. */
 export interface Taken { isNew: boolean, paymentId: string, isSame: boolean }
 
-/** Takes an idempotency key in the transaction of what it protects: both are stored, or neither. Undefined if the key was removed meanwhile. */
-export async function takeKey (db: Db, { userId, key, paymentId, request }: KeyUse, lifetimeS: number): Promise<Taken | undefined> {
+/** Takes an idempotency key in the transaction of what it protects: both are stored, or neither. */
+export async function takeKey (db: Db, { userId, key, paymentId, request }: KeyUse, lifetimeS: number): Promise<Taken> {
   const fingerprint = createHash('sha256').update(JSON.stringify(request)).digest('hex')
   const { rowCount } = await db.query(takeSql, [userId, key, fingerprint, paymentId, lifetimeS])
   if (rowCount === 1) return { isNew: true, paymentId, isSame: true }
-  const { rows: [known] } = await db.query<{ paymentId: string, fingerprint: string }>(knownSql, [userId, key])
-  return known && { isNew: false, paymentId: known.paymentId, isSame: known.fingerprint === fingerprint }
+  const { rows } = await db.query<{ paymentId: string, fingerprint: string }>(knownSql, [userId, key])
+  const known = rows[0] as typeof rows[number] // "on conflict" has locked the row, so nothing deletes it
+  return { isNew: false, paymentId: known.paymentId, isSame: known.fingerprint === fingerprint }
 }
 
 /** Deletes expired keys, each hour, or after each lifetime if that is shorter. */

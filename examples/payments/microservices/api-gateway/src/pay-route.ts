@@ -44,12 +44,11 @@ export const payRoute: FastifyPluginAsyncTypebox = async (app) => {
     const taken = await app.transaction(async db => {
       // The members in this order and a UUID in one case, so that the same payment written in another way is the same request.
       const taken = await takeKey(db, { userId, key, paymentId: id, request: [userId.toLowerCase(), amount, currency] }, lifetimeS)
-      if (taken?.isNew) await app.outbox.add(db, command)
+      if (taken.isNew) await app.outbox.add(db, command)
       return taken
     })
-    if (taken === undefined) throw new ProblemError(503)
     if (!taken.isSame) throw new ProblemError(422, [{ field: 'idempotency-key', message: 'was used for another payment' }])
-    request.log.info({ paymentId: taken.paymentId, isNew: taken.isNew }, 'payment accepted')
+    request.log.info({ paymentId: taken.paymentId, ...(taken.isNew && { eventId: command.id }), isNew: taken.isNew }, 'payment accepted')
     reply.code(202).header('location', `/api/payments/${taken.paymentId}`)
     return { id: taken.paymentId }
   })

@@ -18,5 +18,6 @@ export async function protect (app: App): Promise<void> {
   // What no route answers is a route too, so that its 404 has the headers, and counts: any path, with any method that Node parses,
   // such as PROPFIND. Fastify's own handler of such requests belongs to the app around this one, which has neither.
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
-  app.all('*', { schema: { hide: true } }, async () => { throw new ProblemError(404) })
+  // Not `/`, which is the page that leads to those for operators.
+  for (const url of ['/:name', '/:name/*']) app.all(url, { schema: { hide: true } }, async () => { throw new ProblemError(404) })
 }

@@ -19,9 +19,7 @@ export async function worker (app: App): Promise<void> {
   const running = new Set<Promise<void>>()
   let working = Promise.resolve()
 
-  app.addHook('onReady', async () => {
-    working = app.database.migrated.then(work).catch(err => { if (!stop.signal.aborted) throw err })
-  })
+  app.addHook('onReady', async () => { working = app.database.migrated.then(work, () => {}) })
   // Questions and charges are cut off; their payments are claimable at once. A charge that was made is found by its key.
   app.addHook('preClose', async () => stop.abort())
   app.addHook('onClose', async () => {

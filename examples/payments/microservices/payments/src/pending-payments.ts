@@ -30,8 +30,8 @@ const own = "where id = $1 and claims = $2 and status = 'pending'"
 
 const processedSql = `update payments set status = 'processed', charge_id = $3 ${own}`
 const declinedSql = `update payments set status = 'declined', reason = $3 ${own}`
-// With the database's clock, which is the same for all instances. Now may be much later than the question was asked: auth must not
-// have known the user when it was asked.
+// With the database's clock, which is the same for all instances. Declines only if this question was asked 5 s after the first
+// "unknown"; its answer may have come much later.
 const unknownSql = `
   update payments set
     unknown_since = coalesce(unknown_since, now()),
@@ -39,7 +39,8 @@ const unknownSql = `
     reason = case when unknown_since < $3::timestamptz - ${unknownForS} * interval '1 s' then 'unknown-user' end,
     claimable_at = now() + interval '250 ms'
   ${own} returning status`
-const againSql = `update payments set claimable_at = now() + $3 * interval '1 ms', unknown_since = case when $4 then null else unknown_since end ${own}`
+const againSql = `update payments set claimable_at = now() + $3 * interval '1 ms' ${own}`
+const forgetSql = "update payments set unknown_since = null where status = 'pending' and unknown_since is not null"
 
 /** The pending payments in the table, which the workers of all instances share. */
 export function pendingPayments ({ pool }: App['database']) {
@@ -54,9 +55,13 @@ export function pendingPayments ({ pool }: App['database']) {
       const { rows: [payment] } = await pool.query<{ status: string }>(unknownSql, [id, claims, claimedAt])
       return payment?.status === 'declined'
     },
-    /** Something did not answer. @param options.forget the 5 s begin again, because auth may have missed users meanwhile */
-    async tryAgain ({ id, claims }: Claimed, { afterMs, forget = false }: { afterMs: number, forget?: boolean }): Promise<void> {
-      await pool.query(againSql, [id, claims, afterMs, forget])
+    /** Something did not answer. */
+    async tryAgain ({ id, claims }: Claimed, afterMs: number): Promise<void> {
+      await pool.query(againSql, [id, claims, afterMs])
+    },
+    /** Auth does not answer, and may miss users meanwhile: the 5 s of all payments begin again. */
+    async forgetUnknown (): Promise<void> {
+      await pool.query(forgetSql)
     },
     async isEmpty (): Promise<boolean> {
       return (await pool.query("select from payments where status = 'pending' limit 1")).rowCount === 0

@@ -10,10 +10,9 @@ export type ChargeResult = { chargeId: string } | { refused: string }
  * @throws Error for every answer but "charged" and "refused": a wrong URL or an outage must not decline payments
  */
 export async function charge (providerUrl: string, { id, amount, currency }: { id: string, amount: number, currency: string }, signal: AbortSignal): Promise<ChargeResult> {
-  const { response, answer } = await request(new URL('/charges', providerUrl), { key: id, body: { amount, currency }, signal })
-  if (response.status === 201) return { chargeId: String(answer.id) }
-  if (response.status === 402) return { refused: /^[a-z-]{1,100}$/.test(String(answer.code)) ? String(answer.code) : 'refused-by-provider' }
-  throw new Error(`the provider answers ${response.status}`)
+  const { status, answer } = await request(new URL('/charges', providerUrl), { key: id, body: { amount, currency }, signal })
+  if (status === 201) return { chargeId: String(answer.id) }
+  return { refused: /^[a-z-]{1,100}$/.test(String(answer.code)) ? String(answer.code) : 'refused-by-provider' }
 }
 
 async function request (url: URL, { key, body, signal }: { key: string, body: object, signal: AbortSignal }) {
@@ -26,7 +25,8 @@ async function request (url: URL, { key, body, signal }: { key: string, body: ob
       body: JSON.stringify(body),
       signal: AbortSignal.any([signal, limit.signal])
     })
-    return { response, answer: await response.json() as { id?: unknown, code?: unknown } }
+    if (response.status !== 201 && response.status !== 402) throw new Error(`the provider answers ${response.status}`)
+    return { status: response.status, answer: await response.json() as { id?: unknown, code?: unknown } }
   } finally {
     clearTimeout(timer)
   }

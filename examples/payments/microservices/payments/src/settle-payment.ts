@@ -19,7 +19,7 @@ export function paymentSettler (app: App, pending: ReturnType<typeof pendingPaym
   const canAsk = () => app.requestReply.problem === undefined
 
   async function settle (payment: Claimed): Promise<void> {
-    const log = app.log.child({ paymentId: payment.id })
+    const log = app.log.child({ paymentId: payment.id, trace_id: payment.traceparent?.split('-')[1] })
     const user = await userOf(payment)
     if (user === 'unknown') {
       if (await pending.unknownUser(payment)) log.info('payment declined: unknown user')
@@ -46,11 +46,12 @@ export function paymentSettler (app: App, pending: ReturnType<typeof pendingPaym
         auth.recovered()
         return code === 'UNKNOWN_USER' ? 'unknown' : 'refused'
       }
-      // An outage of Kafka has its own check: a question may then wait in the producer until its time is over, and a reply is not
-      // read. The rest is an auth that is away or cannot answer.
+      // An outage of Kafka is reported as kafka, not as auth: a question may then wait in the producer until its time is over, and a
+      // reply is not read. The rest is an auth that is away or cannot answer.
       const isOfKafka = code === 'ERR_ASK_NOT_SENT' || (code === 'ERR_ASK_TIMEOUT' && !(couldAsk && canAsk()))
       if (!signal.aborted && !isOfKafka) auth.failed(error)
-      await pending.tryAgain(payment, { afterMs: signal.aborted ? 0 : afterMs, forget: true })
+      await pending.forgetUnknown()
+      await pending.tryAgain(payment, signal.aborted ? 0 : afterMs)
       return undefined
     }
   }
@@ -62,7 +63,7 @@ export function paymentSettler (app: App, pending: ReturnType<typeof pendingPaym
       return result
     } catch (error) {
       if (!signal.aborted) provider.failed(error)
-      await pending.tryAgain(payment, { afterMs: signal.aborted ? 0 : afterMs })
+      await pending.tryAgain(payment, signal.aborted ? 0 : afterMs)
       return undefined
     }
   }
