@@ -48,10 +48,10 @@ test('a playlist of a catalogue that is not there is a 404, and one that is none
   for (const wrong of [{}, { ...playlist, isPublic: 'yes' }, { ...playlist, songs: [{}] }, ...unstorable]) expect((await save(service, catalog.id, randomUUID(), wrong)).status, JSON.stringify(wrong)).toBe(400)
 })
 
-test('a playlist has up to 500 songs with titles of 200 characters, of any script', async () => {
+test('a playlist has up to 100 songs with titles of 200 characters, of any script', async () => {
   const { service, catalog } = await startCatalog()
   const [id, text] = [randomUUID(), '😀'.repeat(200)]
-  const playlist = { name: text.slice(0, 200), isPublic: true, songs: Array.from({ length: 500 }, () => ({ title: text, artist: text })) }
+  const playlist = { name: text.slice(0, 200), isPublic: true, songs: Array.from({ length: 100 }, () => ({ title: text, artist: text })) }
   expect((await save(service, catalog.id, id, playlist)).status).toBe(200)
   expect(await listed(service, id)).toEqual([{ catalogId: catalog.id, id, name: playlist.name, songs: playlist.songs }])
   expect((await save(service, catalog.id, id, { ...playlist, songs: [...playlist.songs, ...songs] })).status).toBe(400)

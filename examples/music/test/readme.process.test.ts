@@ -25,7 +25,7 @@ test('the system starts with its one command, and the calls of its README do and
   const bindings = new Bindings()
   const blocks = blocksOf(readme)
   const calls = blocks.flatMap((block, index) => block.language === 'sh' && block.text.startsWith('curl') ? [{ ...block, printed: blocks[index + 1] }] : [])
-  expect(calls).toHaveLength(5)
+  expect(calls).toHaveLength(6)
   for (const { text, line, printed } of calls) {
     const call = async () => {
       const { stdout } = await promisify(execFile)('bash', ['-euc', withPorts(bindings.command(text))])

@@ -17,7 +17,7 @@ export const smtpServer: FastifyPluginAsync<{ mailbox: Mailbox, chaos: Chaos }> 
     size: longestMailBytes,
     closeTimeout: 1000,
     onMailFrom: (_address, _session, callback) => callback(refusal(chaos.codeFor('Sender'))),
-    onRcptTo: (_address, _session, callback) => callback(refusal(chaos.codeFor('Recipient'))),
+    onRcptTo: (_address, _session, callback) => callback(refusal(chaos.codeFor('Recipient'), { 550: '5.1.1 ' })),
     onData (stream, _session, callback) {
       buffer(stream).then(async bytes => {
         const { messageId = '', from, to = [], subject = '', text = '' } = await PostalMime.parse(bytes)
@@ -36,7 +36,10 @@ export const smtpServer: FastifyPluginAsync<{ mailbox: Mailbox, chaos: Chaos }> 
   app.addHook('onClose', async () => await new Promise<void>(resolve => server.close(resolve)))
 }
 
-const refusal = (responseCode: number | undefined) => responseCode === undefined ? undefined : Object.assign(new Error('Refused by /api/v1/chaos'), { responseCode })
+/** @param statuses enhanced status codes of some answers: 5.1.1 is "no such mailbox" */
+function refusal (responseCode: number | undefined, statuses: Record<number, string> = {}): Error | undefined {
+  return responseCode === undefined ? undefined : Object.assign(new Error(`${statuses[responseCode] ?? ''}Refused by /api/v1/chaos`), { responseCode })
+}
 
 function addressOf (given: { name?: string | undefined, address?: string | undefined } = {}): Address {
   return { name: given.name ?? '', address: given.address ?? '' }

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { setTimeout as delay } from 'node:timers/promises'
 import { MailServer, MailServerError, RecipientRefusedError } from './mail-server.js'
-import { longestPauseMs, mailFailed, mailWasDeadLettered, mailWasDeferred, mailWasRefused, mailWasSent, nextMail, nextRefusal, type Mail } from './mails.js'
+import { longestPauseMs, markFailed, markDeadLettered, markDeferred, markRefused, markSent, nextMail, nextRefusal, type Mail } from './mails.js'
 
 /** How often new mails are looked for, in ms. */
 const pollMs = 250
@@ -23,7 +23,9 @@ export const mailSender: FastifyPluginAsync = async (app) => {
   const giveUp = new AbortController()
   let running: Promise<unknown> = Promise.resolve()
 
-  app.addHook('onReady', async () => { running = Promise.all([repeat(sendNext), repeat(deadLetterNext)]) })
+  app.addHook('onReady', async () => {
+    running = app.database.migrated.then(() => Promise.all([repeat(sendNext), repeat(deadLetterNext)]), () => {})
+  })
 
   // The mail in progress is finished concurrently with the messages.
   let stopped: Promise<unknown> = Promise.resolve()
@@ -38,14 +40,14 @@ export const mailSender: FastifyPluginAsync = async (app) => {
   })
 
   async function repeat (step: () => Promise<Step>): Promise<void> {
-    await app.database.migrated.catch(() => {}) // it rejects if the service stops before
     for (let failures = 0; !stop.signal.aborted;) {
       const result = await step().catch(err => {
-        if (!stop.signal.aborted) app.log.warn({ err }, 'mails: not stored, trying again')
+        if (!stop.signal.aborted) app.log[failures === 0 ? 'warn' : 'debug']({ err }, 'mails: failed, trying again')
         return 'failed'
       })
+      // Longer than the mail's own pause: an instance that reaches its mail server takes it.
+      const pauseMs = result === 'failed' ? Math.min(shortestPauseMs * 2 ** failures, longestPauseMs) * (1 + Math.random()) : pollMs
       failures = result === 'failed' ? failures + 1 : 0
-      const pauseMs = result === 'failed' ? Math.min(shortestPauseMs * 2 ** failures, longestPauseMs) : pollMs
       if (result !== 'done') await delay(pauseMs, undefined, { signal: stop.signal }).catch(() => {})
     }
   }
@@ -62,16 +64,16 @@ export const mailSender: FastifyPluginAsync = async (app) => {
         if (giveUp.signal.aborted) throw error
         if (!(error instanceof RecipientRefusedError)) {
           const isOfMail = error instanceof MailServerError && error.isOfMail
-          await (isOfMail ? mailWasDeferred : mailFailed)(db, mail)
+          await (isOfMail ? markDeferred : markFailed)(db, mail)
           mailServer.failed(error, { eventId: mail.eventId })
           return isOfMail ? 'done' : 'failed' // the others go on, unless the server takes none
         }
-        await mailWasRefused(db, mail, error.message)
+        await markRefused(db, mail, error.message)
         mailServer.recovered()
         log.warn({ userId: mail.userId, why: error.message }, 'mail refused')
         return 'done'
       }
-      await mailWasSent(db, mail)
+      await markSent(db, mail)
       mailServer.recovered()
       log.info({ userId: mail.userId }, 'mail sent')
       return 'done'
@@ -98,7 +100,7 @@ export const mailSender: FastifyPluginAsync = async (app) => {
       if (mail === undefined) return 'nothing to do'
       const error = `the mail server refuses the recipient: ${mail.refusal}`
       await app.messages.deadLetter(mail.origin, { error, attempts: mail.attempts }, logOf(mail))
-      await mailWasDeadLettered(db, mail)
+      await markDeadLettered(db, mail)
       return 'done'
     })
   }

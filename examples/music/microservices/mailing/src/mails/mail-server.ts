@@ -136,6 +136,6 @@ const statusOf = (response: string) => /^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})\b/.exec
 
 function describe ({ code, command, message, response, responseCode }: SmtpError): string {
   if (response !== undefined) return `${command ?? code} was answered ${[responseCode, statusOf(response)].filter(Boolean).join(' ')}`
-  if (code === 'EENVELOPE') return 'the address is none'
+  if (code === 'EENVELOPE') return 'not a valid address'
   return code === 'EABORT' ? 'no answer within the time limit' : message
 }

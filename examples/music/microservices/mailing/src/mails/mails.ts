@@ -5,22 +5,22 @@ export interface Mail {
   userId: string
   eventId: string
   traceId: string | null
-  email: string
-  username: string
   origin: Origin
   attempts: number
-  /** What the mail server said, of a mail that was refused. */
-  refusal: string
-  isDue: boolean
 }
+
+export interface MailToSend extends Mail { email: string, username: string, isDue: boolean }
+
+/** A mail whose recipient was refused: with the SMTP command and its answer's codes, without the server's text. */
+export interface RefusedMail extends Mail { refusal: string }
 
 /** The longest that a mail waits between two attempts while the mail server is away, in ms. */
 export const longestPauseMs = 2000
 /** The longest that a mail waits which the server refuses for now: greylisting takes minutes. */
 const longestDeferralMs = 60_000
 
-// The row is locked until the transaction ends, so that another instance takes the next one. PostgreSQL releases the lock of a
-// process that has died.
+// The row is locked until the transaction ends, so that another instance takes the next one. PostgreSQL releases the lock when the
+// connection ends, as it does when the process dies.
 const nextSql = (which: string) => `
   select user_id as "userId", event_id as "eventId", trace_id as "traceId", email, username, origin, attempts, refusal, due_at <= now() as "isDue"
   from mails where ${which} order by due_at limit 1 for update skip locked`
@@ -35,33 +35,33 @@ const deferredSql = `
 const deadLetteredSql = 'update mails set dead_lettered_at = now() where user_id = $1'
 
 /** The mail that is due first, locked until the end of the transaction. */
-export async function nextMail (db: Db): Promise<Mail | undefined> {
-  return (await db.query<Mail>(toBeSent)).rows[0]
+export async function nextMail (db: Db): Promise<MailToSend | undefined> {
+  return (await db.query<MailToSend>(toBeSent)).rows[0]
 }
 
 /** A mail that was refused and has no dead letter yet, locked until the end of the transaction. */
-export async function nextRefusal (db: Db): Promise<Mail | undefined> {
-  return (await db.query<Mail>(toBeDeadLettered)).rows[0]
+export async function nextRefusal (db: Db): Promise<RefusedMail | undefined> {
+  return (await db.query<RefusedMail>(toBeDeadLettered)).rows[0]
 }
 
-export async function mailWasSent (db: Db, { userId }: Mail): Promise<void> {
+export async function markSent (db: Db, { userId }: Mail): Promise<void> {
   await db.query(sentSql, [userId])
 }
 
-export async function mailWasRefused (db: Db, { userId }: Mail, refusal: string): Promise<void> {
+export async function markRefused (db: Db, { userId }: Mail, refusal: string): Promise<void> {
   await db.query(refusedSql, [userId, refusal])
 }
 
 /** The mail server is away: the mail is tried again soon. */
-export async function mailFailed (db: Db, { userId }: Mail): Promise<void> {
+export async function markFailed (db: Db, { userId }: Mail): Promise<void> {
   await db.query(deferredSql, [userId, longestPauseMs])
 }
 
 /** This mail is refused for now: it is tried again after a pause that grows, behind those that are due before. */
-export async function mailWasDeferred (db: Db, { userId }: Mail): Promise<void> {
+export async function markDeferred (db: Db, { userId }: Mail): Promise<void> {
   await db.query(deferredSql, [userId, longestDeferralMs])
 }
 
-export async function mailWasDeadLettered (db: Db, { userId }: Mail): Promise<void> {
+export async function markDeadLettered (db: Db, { userId }: Mail): Promise<void> {
   await db.query(deadLetteredSql, [userId])
 }

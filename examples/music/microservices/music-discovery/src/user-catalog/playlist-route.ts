@@ -14,7 +14,7 @@ const saveSql = `
 export const playlistRoute: FastifyPluginAsyncTypebox<{ domainEvents: DomainEvents }> = async (app, { domainEvents }) => {
   app.put('/catalogs/:catalogId/playlists/:id', {
     config: { exampleBody: examplePlaylist },
-    bodyLimit: 1024 * 1024, // of 500 songs of 400 characters, each of up to 4 bytes
+    bodyLimit: 256 * 1024, // of 100 songs of 400 characters, each of up to 4 bytes
     schema: {
       tags: ['user-catalog'],
       operationId: 'savePlaylist',

@@ -6,7 +6,7 @@ const playlist = { name: 'Road trip', isPublic: true, songs: [{ title: 'So What'
 export const NewPlaylist = Type.Object({
   name: Type.String({ minLength: 1, maxLength: 100, pattern: storable }),
   isPublic: Type.Boolean({ description: 'Whether it is offered to everybody' }),
-  songs: Type.Array(SongSchema, { maxItems: 500 })
+  songs: Type.Array(SongSchema, { maxItems: 100 })
 }, { additionalProperties: false })
 
 export const examplePlaylist = (): Static<typeof NewPlaylist> => playlist
