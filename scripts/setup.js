@@ -32,7 +32,6 @@ if (script) {
 
 function checkNode () {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-  if (major < 20 || (major === 20 && minor < 19)) {
-    throw new SetupError(`Node ${process.versions.node} is too old: install Node 20.19 or newer from https://nodejs.org`)
-  }
+  const isSupported = major === 20 ? minor >= 19 : major === 22 ? minor >= 13 : major >= 24
+  if (!isSupported) throw new SetupError(`Node ${process.versions.node} is not supported: install Node 20.19, 22.13, 24 or newer from https://nodejs.org`)
 }

@@ -2,8 +2,14 @@ import { compiler, isCommand } from '../packages/kafka/native/compiler.js'
 import { installExamples } from './librdkafka.js'
 import { SetupError } from './run.js'
 
-/** Checks, before anything is installed, that the commands that compiling needs are on PATH. @throws SetupError that names the missing ones */
-export function checkToolchain () {
+/**
+ * Checks, before anything is installed, that librdkafka can be compiled here.
+ *
+ * @param {string} root
+ * @throws SetupError that names the commands that are not on PATH
+ */
+export function checkToolchain (root) {
+  if (/\s/.test(root)) throw new SetupError(`librdkafka cannot be compiled in a folder whose path has a space: ${root}`)
   const missing = [
     !isCommand('python3') && !isCommand('python') && 'python3',
     !isCommand('make') && 'make',

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { gone, processTree } from './running.js'
@@ -9,7 +9,7 @@ test('a fresh clone is installed while librdkafka is compiled, built without npm
   const { root, start, calls } = await smallRepository()
   const first = start(['a', 'b'])
   expect(await first.ended).toBe(0)
-  expect(first.output()).toMatch(/^Installing packages and compiling librdkafka.*\nCompiling its binding.*\nCompiling .*addon.*\nBuilding .*\nmain \S+main\.js a,b\n$/)
+  expect(first.output()).toMatch(/^Installing, and compiling librdkafka.*\nCompiling its binding.*\nCompiling .*addon.*\nBuilding .*\nmain \S+main\.js a,b\n$/)
   expect(first.output()).toContain(`main ${join(root, 'main.js')}`)
   const made = (await calls()).split('\n')
   const isOfLibrdkafka = (call: string) => /^(npm pack|configure|make (-n|-j\d+) libs)/.test(call)
@@ -19,14 +19,42 @@ test('a fresh clone is installed while librdkafka is compiled, built without npm
   expect(await readdir(join(root, '.data'))).toEqual([])
 })
 
+test('what an earlier start has left, a half-installed node_modules or a compiled copy, is in nobody\'s way', async () => {
+  const { root, start, calls } = await smallRepository()
+  for (const folder of ['.data/librdkafka/package/deps/librdkafka', 'node_modules/half']) {
+    await mkdir(join(root, folder), { recursive: true })
+    await writeFile(join(root, folder, 'left'), '')
+  }
+  expect(await start().ended).toBe(0)
+  expect(await calls()).toContain('npm ci ')
+  expect(await readdir(join(root, '.data'))).toEqual([])
+})
+
+test('an installation that fails ends the compilation beside it, and is what is shown', async () => {
+  const { start, calls } = await smallRepository()
+  const first = start([], { BROKEN_NPM: '1', SLOW_MAKE: '1' })
+  expect(await first.ended).toBe(1)
+  expect(first.output()).toContain('npm error out of sync')
+  expect(first.output()).not.toContain('Interrupted')
+  await gone((await calls()).match(/(?<=^slow )\d+/gm)?.map(Number) ?? [])
+})
+
 test.each([['its package cannot be had', { OFFLINE: '1' }], ['its package is not that of the lock file', { INTEGRITY: 'other' }]])('librdkafka is compiled after the installation if %s', async (_why, env) => {
   const { root, start, calls } = await smallRepository()
   const first = start([], env)
   expect(await first.ended).toBe(0)
-  expect(first.output()).toMatch(/^Installing .*\nCompiling librdkafka, once.*\nCompiling its binding.*\n/)
+  expect(first.output()).toMatch(/^Installing, .*\nCompiling librdkafka, once.*\nCompiling its binding.*\n/)
   expect(await calls()).toMatch(/npm rebuild .*\nconfigure .*\nmake -n libs\nmake -j\d+ libs\nmake install-subdirs\n/)
   expect(existsSync(join(root, 'node_modules/node-rdkafka/deps/librdkafka/ahead'))).toBe(false)
   expect(await readdir(join(root, '.data'))).toEqual([])
+})
+
+test('a folder whose path has a space is refused in one line', async () => {
+  const { start, calls } = await smallRepository('a space')
+  const first = start()
+  expect(await first.ended).toBe(1)
+  expect(first.output()).toMatch(/^librdkafka cannot be compiled in a folder whose path has a space: .*\n$/)
+  expect(await calls()).toBe('')
 })
 
 test('when all is up to date nothing is said and nothing is run', async () => {
@@ -147,7 +175,7 @@ test('a changed source is built, and a build with errors is not taken for one', 
   expect(await calls()).toBe('tsc\n')
 })
 
-test.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s while installing ends both npms, with exit code %i', async (signal, code) => {
+test.each([['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const)('%s while installing ends both npms, with exit code %i', async (signal, code) => {
   const { start, calls } = await smallRepository()
   const first = start([], { HANG: '1' })
   await first.said(/Installing/)

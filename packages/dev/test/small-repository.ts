@@ -18,6 +18,11 @@ const NPM = `
   if (['ci', 'install', 'pack'].includes(process.argv[2])) {
     if (process.env.HANG) { console.log(process.pid); setInterval(() => {}, 1000); await new Promise(() => {}) }
   }
+  if (process.argv[2] === 'ci' && process.env.BROKEN_NPM) {
+    await new Promise(resolve => setTimeout(resolve, 500))
+    console.error('npm error out of sync')
+    process.exit(1)
+  }
   if (process.argv[2] === 'pack') {
     if (process.env.OFFLINE) process.exit(1)
     const folder = process.argv.at(-1)
@@ -54,6 +59,7 @@ const NPM = `
 
 const MAKE = `#!/bin/sh
 echo make "$@" >> "$LOG"
+[ -n "$SLOW_MAKE" ] && { echo slow $$ >> "$LOG"; exec sleep 60; }
 [ -n "$BROKEN_MAKE" ] && { echo 'fatal error: no such header'; exit 2; }
 case "$*" in *BUILDTYPE*) mkdir -p build/Release && touch build/Release/node-librdkafka.node;; esac
 exit 0
@@ -70,8 +76,10 @@ touch "$output"
 export const lockFile = (version: string): string =>
   JSON.stringify({ packages: { '': {}, 'node_modules/a': { version }, 'node_modules/node-rdkafka': { version: '3.6.1', integrity: 'of the lock' } } })
 
-export async function smallRepository () {
-  const root = await temporary()
+/** @param folder of the repository, in a new one */
+export async function smallRepository (folder = '') {
+  const root = join(await temporary(), folder)
+  await mkdir(root, { recursive: true })
   for (const folder of ['scripts', 'bin', 'part/src', 'packages/kafka/native']) await mkdir(join(root, folder), { recursive: true })
   for (const file of ['setup.js', 'install.js', 'compile.js', 'toolchain.js', 'build.js', 'run.js', 'signals.js', 'step.js', 'librdkafka.js']) await copyFile(join(repository, 'scripts', file), join(root, 'scripts', file))
   for (const file of ['compile.js', 'compiler.js']) await copyFile(join(repository, 'packages', 'kafka', 'native', file), join(root, 'packages', 'kafka', 'native', file))
@@ -84,7 +92,7 @@ export async function smallRepository () {
     'part/src/index.ts': '',
     'packages/kafka/native/addon.cc': '',
     'packages/kafka/native/addon.h': '',
-    'bin/npm.js': NPM,
+    'bin/npm-cli.js': NPM,
     'main.js': 'console.log("main", process.argv[1], process.argv.slice(2).join()); if (process.argv[2] === "stay") setInterval(() => {}, 1000)'
   }
   for (const [name, text] of Object.entries(files)) await writeFile(join(root, name), text)
@@ -95,7 +103,7 @@ export async function smallRepository () {
   const LOG = join(root, 'log')
   const PATH = `${join(root, 'bin')}:/usr/bin:/bin`
   const start = (args: string[] = [], env: NodeJS.ProcessEnv = {}) =>
-    run([join(root, 'scripts', 'setup.js'), 'main.js', ...args], { cwd: root, env: { npm_execpath: join(root, 'bin', 'npm.js'), PATH, LOG, CXX: '', ...env } })
+    run([join(root, 'scripts', 'setup.js'), 'main.js', ...args], { cwd: root, env: { npm_execpath: join(root, 'bin', 'npm-cli.js'), PATH, LOG, CXX: '', ...env } })
   const calls = async () => {
     const text = await readFile(LOG, 'utf8').catch(() => '')
     await rm(LOG, { force: true })

@@ -45,6 +45,7 @@ async function main (args: string[]): Promise<number> {
   } catch (error) {
     return explain(error)
   } finally {
+    output.clear()
     await reader?.close()
   }
 }

@@ -15,6 +15,8 @@ export interface Output {
   note: (text: string) => void
   /** Shows how far a long work is, in a line that the next one replaces. `text` is called only where it is shown. */
   progress: (text: () => string) => void
+  /** Removes that line. */
+  clear: () => void
   paint: Paint
 }
 
@@ -56,6 +58,7 @@ export function createOutput (stdout: Stream, stderr: Stream, env: NodeJS.Proces
       stderr.write(`${clearLine}${text()}`)
       isDrawn = true
     },
+    clear,
     paint (colour, text) {
       const [on, off] = codes[colour]
       return hasColours ? `\u001b[${on}m${text}\u001b[${off}m` : text

@@ -51,6 +51,15 @@ test('longer work shows one line that the next one replaces, and that is gone be
   expect(transcript()).toBe(`${clear}t.dlq: 11 of 20 read${clear}t.dlq: 13 of 20 read${clear}t.dlq: 15 of 20 read${clear}a letter\nanother\n${clear}t.dlq: 16 of 20 read${clear}done\n`)
 })
 
+test('a line that nothing follows is gone at the end', () => {
+  const { output, transcript, clock } = stage()
+  clock.ms = 7000
+  output.progress(() => 'read: 1')
+  output.clear()
+  output.clear()
+  expect(transcript()).toBe(`${clear}read: 1${clear}`)
+})
+
 test.each([
   ['standard error is no terminal', { err: false }],
   ['standard output is none, and may be a pager', { out: false }],

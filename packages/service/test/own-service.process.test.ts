@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { connect } from 'node:net'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -87,4 +88,17 @@ test('metrics and docs are at ADMIN_PORT alone, where it is given, and GET / lis
 
   run(entry, { GREETING: 'hello' })
   expect(await pagesAt(port)).toEqual(['/docs', '/docs/events', '/metrics', '/health/live', '/health/ready'])
+})
+
+test('a request to ADMIN_PORT that does not end keeps no service from ending with 0', async () => {
+  const port = await freePort()
+  const adminPort = await freePort()
+  const { child, ended } = run(await newService('greeter', { service: { port } }, greeter), { GREETING: 'hello', ADMIN_PORT: String(adminPort) })
+  expect(await pagesAt(adminPort)).toContain('/metrics')
+  const socket = connect(adminPort, '127.0.0.1').on('error', () => {})
+  onTestFinished(() => { socket.destroy() })
+  await new Promise<void>(resolve => socket.write('GET /metrics HTTP/1.1\r\n', () => resolve()))
+  expect((await get(adminPort, '/metrics')).status).toBe(200) // the half of a request before it has arrived
+  child.kill('SIGTERM')
+  expect((await ended).code).toBe(0) // 1 at its time limit
 })

@@ -11,7 +11,7 @@ const lockId = 7_264_001
 const lockRetryMs = 1000
 
 export interface MigrateOptions {
-  /** Closes the connection, so that the database rolls back a running migration. */
+  /** Closes the connection, so that the database rolls back a running migration, and rejects at once. */
   signal?: AbortSignal
   /** Called when a migration begins, and when it is committed. */
   onMigration?: (name: string, step: 'started' | 'applied') => void
@@ -30,29 +30,35 @@ export interface MigrateOptions {
  * @param folder its SQL files: `0001_users.sql`, `0002_…`
  * @throws MigrationError if an operator must act; any other error means that the database is unreachable
  */
-export async function migrateDatabase (url: string, service: string, folder: string, { signal, onMigration, onWaiting }: MigrateOptions = {}): Promise<void> {
+export async function migrateDatabase (url: string, service: string, folder: string, options: MigrateOptions = {}): Promise<void> {
+  const { signal } = options
   const migrations = await readMigrations(service, folder)
   const client = new pg.Client({ ...connectionOf(url), connectionTimeoutMillis: 2000, keepAlive: true, keepAliveInitialDelayMillis: 10_000 })
   // Without a listener, a connection lost between two queries would end the process. The next query reports the loss.
   client.on('error', () => {})
-  // Not awaited: an unresponsive server would never confirm the close.
-  const end = () => { client.end().catch(() => {}) }
   signal?.throwIfAborted()
-  signal?.addEventListener('abort', end, { once: true })
+  let abort = () => {}
+  const aborted = new Promise<never>((_resolve, reject) => { abort = () => reject(signal?.reason) })
+  signal?.addEventListener('abort', abort, { once: true })
   try {
-    await client.connect()
-    let isWaiting = false
-    while (pendingMigrations(migrations, (await readHistory(client, migrations)).applied).length > 0) {
-      if (await applyNext(client, migrations, onMigration)) continue
-      if (!isWaiting) onWaiting?.()
-      isWaiting = true
-      await delay(lockRetryMs, signal)
-    }
-    await checkTables(client, migrations)
+    // A connection that is closed under way may leave a call of the client without an answer.
+    await Promise.race([aborted, applyAll(client, migrations, options)])
   } finally {
-    signal?.removeEventListener('abort', end)
-    end()
+    signal?.removeEventListener('abort', abort)
+    client.end().catch(() => {}) // not awaited: an unresponsive server would never confirm the close
   }
+}
+
+async function applyAll (client: pg.Client, migrations: Migrations[], { signal, onMigration, onWaiting }: MigrateOptions): Promise<void> {
+  await client.connect()
+  let isWaiting = false
+  while (pendingMigrations(migrations, (await readHistory(client, migrations)).applied).length > 0) {
+    if (await applyNext(client, migrations, onMigration)) continue
+    if (!isWaiting) onWaiting?.()
+    isWaiting = true
+    await delay(lockRetryMs, signal)
+  }
+  await checkTables(client, migrations)
 }
 
 /** @returns false when another replica is migrating */

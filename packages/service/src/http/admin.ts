@@ -1,5 +1,6 @@
 import { fastify, type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { shutdown } from '../limits.js'
 import { answerWithProblems } from './error-answers.js'
 
 declare module 'fastify' {
@@ -19,5 +20,7 @@ export const admin = fp(async (app: FastifyInstance, { port }: { port: number | 
   answerWithProblems(server)
   app.decorate('admin', server)
   app.addHook('onReady', async () => { await server.ready() })
+  // A request that does not end must not use up the grace time.
+  app.addHook('preClose', async () => { setTimeout(() => server.server.closeAllConnections(), shutdown.requestsMs).unref() })
   app.addHook('onClose', async () => await server.close())
 }, { name: 'admin' })

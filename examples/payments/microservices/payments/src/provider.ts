@@ -1,3 +1,5 @@
+import { withTimeLimit } from '@pair/service'
+
 /** No answer after this time, in ms, counts as no answer; the charge may have been made. */
 const timeoutMs = 3000
 
@@ -16,18 +18,14 @@ export async function charge (providerUrl: string, { id, amount, currency }: { i
 }
 
 async function request (url: URL, { key, body, signal }: { key: string, body: object, signal: AbortSignal }) {
-  const limit = new AbortController()
-  const timer = setTimeout(() => limit.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
-  try {
+  return await withTimeLimit(timeoutMs, signal, async signal => {
     const response = await fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'idempotency-key': key },
       body: JSON.stringify(body),
-      signal: AbortSignal.any([signal, limit.signal])
+      signal
     })
     if (response.status !== 201 && response.status !== 402) throw new Error(`the provider answers ${response.status}`)
     return { status: response.status, answer: await response.json() as { id?: unknown, code?: unknown } }
-  } finally {
-    clearTimeout(timer)
-  }
+  })
 }
