@@ -29,12 +29,10 @@ static Record readRecord(Cursor& at, const std::vector<rd_kafka_topic_t*>& topic
   size_t topic = static_cast<uint32_t>(at.next()), size;
   at.isBroken = at.isBroken || topic >= topics.size();
   if (!at.isBroken) record.topic = topics[topic];
-  record.partition = at.next();
-  record.id = at.next();
+  record.partition = at.next(), record.id = at.next();
   int32_t keyLength = at.next(), valueLength = at.next();
   record.headerCount = at.next();
-  record.key = at.take(keyLength, &record.keySize);
-  record.value = at.take(valueLength, &record.valueSize);
+  record.key = at.take(keyLength, &record.keySize), record.value = at.take(valueLength, &record.valueSize);
   record.headers = at;
   for (int32_t left = record.headerCount; left > 0 && !at.isBroken; left--) {
     if (at.take(at.next(), &size) == nullptr) at.isBroken = true; // a name is never null
