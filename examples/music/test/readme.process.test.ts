@@ -6,6 +6,7 @@ import { run, temporary } from '../../../packages/dev/test/running.js'
 import { Bindings } from '../../../test/fixtures/page-output.js'
 import { blocksOf, readText } from '../../../test/fixtures/pages.js'
 import { eventually } from '../../../test/fixtures/services.js'
+import { newUser } from './system.js'
 
 const readme = readText('examples/music/README.md')
 
@@ -39,6 +40,13 @@ test('the system starts with its one command, and the calls of its README do and
   await eventually(async () => {
     for (const name of ['john_doe', 'jane_doe']) expect((await mails()).split(`Welcome, ${name}!`)).toHaveLength(2)
   })
+
+  // A recipient that is refused for good is no outage.
+  const send = async (method: string, url: string, body: object) => await fetch(withPorts(url), { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  await send('PUT', 'http://localhost:8025/api/v1/chaos', { Recipient: { ErrorCode: 550, Probability: 100 } })
+  await send('POST', 'http://localhost:3013/users', { ...newUser(), username: 'jack_doe' })
+  await eventually(async () => expect(await (await fetch(withPorts('http://localhost:3014/metrics'))).text()).toMatch(/^dead_letters_total\{.*\} 1$/m))
+  expect((await fetch(withPorts('http://localhost:3014/health/ready'))).status).toBe(200)
   system.kill('SIGTERM')
   expect(await system.ended).toBe(0)
 })
