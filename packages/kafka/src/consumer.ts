@@ -25,7 +25,8 @@ export class Consumer {
   #topics: string[] = []
   readonly #streams = new Set<MessageStream>()
   #isClosed = false
-  #hasFailed = false
+  #closing: Promise<void> | undefined
+  #failure: KafkaError | undefined
 
   /**
    * @param options librdkafka's properties, the plugin's names, and `logger`, `onState`
@@ -47,12 +48,13 @@ export class Consumer {
   /**
    * Joins the group and hands out messages from the group's committed offset or, without one, as `auto.offset.reset` says
    * (README.md, "Where a group starts"). The stream of a closed consumer ends at once. Several streams share the messages: each
-   * message goes to one of them. Rejects with a KafkaError where librdkafka refuses a setting.
+   * message goes to one of them. Rejects with a KafkaError where librdkafka refuses a setting, or has failed for good.
    */
   async consume ({ topics }: { topics: string[] }): Promise<MessageStream> {
     if (!this.#isClosed) await this.#handle.open()
     const stream = new MessageStream(() => this.#handle.take(), () => { this.#streams.delete(stream) })
     if (topics.length === 0) loggerOf(this.#options).warn({}, 'kafka: nothing is read, because nothing was subscribed to before: call subscribe first, once, with all topics')
+    if (this.#failure !== undefined) throw this.#failure
     if (this.#isClosed) await stream.close()
     if (this.#isClosed) return stream
     this.#streams.add(stream)
@@ -77,7 +79,10 @@ export class Consumer {
 
   /** Waits for messages in flight for at most 3 s, commits and leaves the group: 5 s at most, whatever the broker does. */
   async close (): Promise<void> {
-    if (this.#isClosed) return
+    return await (this.#closing ??= this.#close())
+  }
+
+  async #close (): Promise<void> {
     this.#isClosed = true
     for (const stream of this.#streams) await stream.close()
     await this.#handle.close()
@@ -111,9 +116,10 @@ export class Consumer {
   }
 
   #fail (error: KafkaError): void {
-    if (this.#isClosed || this.#hasFailed) return
-    this.#hasFailed = true
-    this.#options.onState?.({ type: 'fatal', error })
+    if (this.#isClosed || this.#failure !== undefined) return
+    this.#failure = error
+    if (this.#options.onState === undefined) loggerOf(this.#options).error({ err: error }, 'kafka: the consumer has failed, nothing is read any more')
+    else this.#options.onState({ type: 'fatal', error })
     for (const stream of this.#streams) stream.fail(error)
   }
 }

@@ -7,10 +7,11 @@ const emittedLimit = 100
 function emitWarning (details: object, text: string): void {
   const { err, ...rest } = details as { err?: unknown }
   const line = 'err' in details ? `${text}: ${err instanceof Error ? err.message : String(err)}` : text
-  const kind = line.replaceAll(/\d+/g, '')
+  const detail = Object.keys(rest).length > 0 ? JSON.stringify(rest) : undefined
+  const kind = `${line} ${detail}`.replaceAll(/\d+/g, '') // another topic is another kind
   if (emitted.has(kind) || emitted.size === emittedLimit) return
   emitted.add(kind)
-  process.emitWarning(line, { type: 'KafkaWarning', ...Object.keys(rest).length > 0 && { detail: JSON.stringify(rest) } })
+  process.emitWarning(line, { type: 'KafkaWarning', ...detail !== undefined && { detail } })
 }
 
 /** Logger of a client without `logger`: emits each kind of line at warn or error once, as a warning of the process. */

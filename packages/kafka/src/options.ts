@@ -88,7 +88,7 @@ export function consumerConfiguration (options: ClientOptions): Configuration & 
   })
   const { global } = configuration
   if (!global['group.id']) throw new KafkaError('ERR__INVALID_ARG', 'No consumer group: set group.id (or groupId)')
-  const autoCommit = String(global['enable.auto.commit'] ?? false) === 'true'
+  const autoCommit = ['true', 't', '1'].includes(String(global['enable.auto.commit']).toLowerCase()) // librdkafka's words for it
   Object.assign(global, {
     // Commits stored offsets (watermarks) only, in the background and when a partition is given up.
     'enable.auto.commit': true,

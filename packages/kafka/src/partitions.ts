@@ -12,6 +12,9 @@ export const permitLimit = 250
 /** Permits reserved for each partition, which partitions held up by a busy key or a slow handler cannot take. */
 const reservedPermits = 16
 
+/** After so many messages of one partition in a row the others come first: one that always has more would keep them waiting. */
+const mostInARow = 100
+
 interface TopicPartition { topic: string, partition: number }
 
 export const nameOf = ({ topic, partition }: TopicPartition) => `${topic} ${partition}`
@@ -25,6 +28,9 @@ export class Partitions {
   readonly #all = new Map<string, Partition>()
   /** Result of the latest `find`. */
   #found: Partition | undefined
+  /** Which partition the latest message was taken of, and how many before it in a row. */
+  #taken = ''
+  #inARow = 0
   /** Permits reserved for each partition; together at most half of all permits. */
   #reserved = reservedPermits
 
@@ -92,9 +98,16 @@ export class Partitions {
     }
     if (taken >= permitLimit) return undefined
     const isSharedLeft = shared < permitLimit - this.#reserved * this.#all.size
-    for (const partition of this.#all.values()) {
+    for (const [name, partition] of this.#all) {
       const message = isSharedLeft || partition.permits < this.#reserved ? partition.take() : undefined
-      if (message) return message
+      if (message === undefined) continue
+      this.#inARow = name === this.#taken ? this.#inARow + 1 : 1
+      this.#taken = name
+      if (this.#inARow % mostInARow === 0) {
+        this.#all.delete(name)
+        this.#all.set(name, partition)
+      }
+      return message
     }
     return undefined
   }

@@ -27,6 +27,7 @@ export class Producer {
   readonly #headers: EncodedHeaders | undefined
   #handle: ProducerHandle
   #isClosed = false
+  #closing: Promise<void> | undefined
   #failure: KafkaError | undefined
   #replacing: NodeJS.Timeout | undefined
   #pauseMs = firstPauseMs
@@ -74,7 +75,10 @@ export class Producer {
 
   /** Flushes for at most 4 s (1 s less than `closeTimeoutMs`), rejects the remaining messages with ERR__DESTROY and frees the handle; 5 s in all. */
   async close (): Promise<void> {
-    if (this.#isClosed) return
+    return await (this.#closing ??= this.#close())
+  }
+
+  async #close (): Promise<void> {
     this.#isClosed = true
     if (this.#handle.isBegun) await this.#handle.open()
     const until = performance.now() + Math.max(0, (this.#options.closeTimeoutMs ?? 5000) - 1000)

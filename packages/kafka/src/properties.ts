@@ -16,7 +16,7 @@ export const aliases: Record<string, string> = {
  * Source: the tables of librdkafka's CONFIGURATION.md. `message.timeout.ms` given globally is ignored by the binding.
  */
 export const topicProperties = new Set([
-  'acks', 'request.timeout.ms', 'message.timeout.ms', 'queuing.strategy',
+  'acks', 'request.timeout.ms', 'message.timeout.ms', 'compression.level', 'queuing.strategy',
   'produce.offset.report', 'partitioner', 'partitioner_cb', 'auto.offset.reset', 'offset.store.method', 'offset.store.path',
   'offset.store.sync.interval.ms', 'consume.callback.max.messages'
 ])

@@ -2,6 +2,7 @@ import rdkafka from 'node-rdkafka'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Consumer, KafkaError, Producer, type ClientState, type ConsumerOptions, type ProducerOptions } from '@pair/kafka'
 import { consumerConfiguration, producerConfiguration } from '../dist/options.js'
+import { loggerOf } from '../dist/logger.js'
 import { redactor } from '../dist/properties.js'
 
 beforeEach(() => { vi.useFakeTimers() })
@@ -14,6 +15,8 @@ test('the names of librdkafka tutorials go where librdkafka hears them', () => {
   expect(global).toMatchObject({ 'metadata.broker.list': 'a:1,b:2', 'client.id': 'me', 'linger.ms': 7 })
   expect(topic).toMatchObject({ 'message.timeout.ms': 5000, acks: -1 })
   expect(global).not.toHaveProperty(['message.timeout.ms'])
+  // A property of topics, which librdkafka ignores elsewhere.
+  expect(producerConfiguration({ bootstrapBrokers: ['a:1'], 'compression.type': 'zstd', 'compression.level': 9 }).topic).toMatchObject({ 'compression.level': 9 })
 })
 
 test('reports of the binding, which tutorials switch on, are off: send tells more', () => {
@@ -177,6 +180,21 @@ test.each([
 test('only what was committed by a handler is committed, whatever enable.auto.commit says', () => {
   const { global } = consumerConfiguration({ bootstrapBrokers: ['a:1'], groupId: 'us', 'enable.auto.commit': false })
   expect(global).toMatchObject({ 'enable.auto.commit': true, 'enable.auto.offset.store': false })
+})
+
+test.each([[true, true], ['true', true], ['TRUE', true], [1, true], ['t', true], [false, false], ['false', false], [0, false], [undefined, false]])('enable.auto.commit %s, in any of librdkafka\'s words, is %s', (value, expected) => {
+  expect(consumerConfiguration({ bootstrapBrokers: ['a:1'], groupId: 'us', ...value !== undefined && { 'enable.auto.commit': value as boolean } }).autoCommit).toBe(expected)
+})
+
+test('without a logger the same fault of another topic is another warning', async () => {
+  const warnings: Array<Error & { detail?: string }> = []
+  const note = (warning: Error) => { warnings.push(warning) }
+  process.on('warning', note)
+  for (const topic of ['one', 'two', 'two']) loggerOf({ bootstrapBrokers: ['a:1'] }).warn({ topic }, 'kafka: a fault of a topic')
+  vi.useRealTimers()
+  await new Promise(resolve => setImmediate(resolve))
+  process.off('warning', note)
+  expect(warnings.map(({ detail }) => detail)).toEqual(['{"topic":"one"}', '{"topic":"two"}'])
 })
 
 test('sends are idempotent and acknowledged by all replicas unless acks say otherwise', () => {

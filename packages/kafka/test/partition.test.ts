@@ -179,6 +179,18 @@ test('at most 250 messages are out without a commit, and 32 MB, and one that is 
   expect(takeAll(filled(1, 2, 40 * 1024 * 1024))).toEqual([1])
 })
 
+test('a partition that always has more does not keep the others waiting', () => {
+  const partitions = filled(3, 500)
+  const order: number[] = []
+  for (let taken = 0; taken < 300; taken++) {
+    const message = partitions.take()
+    if (message === undefined) throw new Error('nothing is handed out')
+    order.push(message.partition)
+    partitions.find('t', message.partition)?.commit(message.offset)
+  }
+  expect([0, 1, 2].map(one => order.filter(partition => partition === one).length)).toEqual([100, 100, 100])
+})
+
 test.each([2, 4, 16, 100])('of %i partitions one that is held up leaves the others room to go on', count => {
   const partitions = filled(count, 0)
   for (const offset of range(0, 1000)) partitions.find('t', 0)?.push(at(offset), 0)
