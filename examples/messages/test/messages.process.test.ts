@@ -46,8 +46,8 @@ async function committedMessages () {
 
 test("the article's request is answered 202, and the consumer prints the object within a second", async () => {
   const [reader, writer] = await Promise.all([startReady(consumer), startReady(producer)])
-  await eventually(async () => expect((await send(writer, article)).status).toBe(202)) // the topic is there from now on
-  await eventually(() => expect(reader.printed).toHaveLength(1))
+  await eventually(async () => expect((await send(writer, { ...article, message: 'first' })).status).toBe(202)) // the topic is there from now on
+  await eventually(() => expect(reader.printed.at(-1)).toContain('first'))
   const answer = await send(writer, article)
   expect({ status: answer.status, body: await answer.json() }).toEqual({ status: 202, body: { id: expect.stringMatching(/^[0-9a-f-]{36}$/) } })
   await eventually(() => expect(reader.printed.at(-1)).toBe("{ sender: 'producer', receiver: 'consumer', message: 'KAFKA!' }"), 3000) // 1 s, on a machine three times slower
@@ -57,7 +57,7 @@ test('what a message contains stays in its line: quotes, line ends, what control
   const [reader, writer] = await Promise.all([startReady(consumer), startReady(producer)])
   const receiver = randomUUID()
   for (const message of ["it's\n}", '\u001b[2J', '語'.repeat(10_000)]) await eventually(async () => expect((await send(writer, { sender: 'a', receiver, message })).status).toBe(202))
-  const own = () => reader.printed.filter(line => line.includes(receiver))
+  const own = () => [...new Set(reader.printed.filter(line => line.includes(receiver)))] // one whose acknowledgement was late is sent again
   await eventually(() => expect(own()).toHaveLength(3))
   expect(own()).toEqual([String.raw`message: "it's\n}" }`, String.raw`message: '\x1B[2J' }`, `message: '${'語'.repeat(10_000)}' }`].map(end => `{ sender: 'a', receiver: '${receiver}', ${end}`))
 })
@@ -109,7 +109,7 @@ test('messages that were posted without a consumer are printed after its start, 
     for (const messages of [one, other]) await eventually(async () => expect((await send(writer, messages[index])).status).toBe(202))
   }
   const reader = await startReady(consumer)
-  for (const messages of [one, other]) await eventually(() => expect(printedFor(reader.printed, String(messages[0]?.receiver))).toEqual(numbers(50)))
+  for (const messages of [one, other]) await eventually(() => expect([...new Set(printedFor(reader.printed, String(messages[0]?.receiver)))]).toEqual(numbers(50))) // one whose acknowledgement was late is sent again
 })
 
 test('a kill -9 of the consumer in the middle of 1,000 messages leaves no gap, and repeats only what was not committed', async () => {
@@ -119,8 +119,10 @@ test('a kill -9 of the consumer in the middle of 1,000 messages leaves no gap, a
   const mine = ({ printed }: Service) => receivers.flatMap(receiver => printedFor(printed, receiver))
   await eventually(() => expect(mine(first).length).toBeGreaterThan(100))
   await kill(first)
-  const uncommitted = (await endsOf(onBroker(blog.name), brokers)).reduce((sum, end) => sum + end, 0) - await committedMessages()
+  const all = (await endsOf(onBroker(blog.name), brokers)).reduce((sum, end) => sum + end, 0)
+  const uncommitted = all - await committedMessages()
   const second = await startReady(consumer)
+  await eventually(async () => expect(await committedMessages()).toBe(all))
   await eventually(() => {
     for (const receiver of receivers) expect(new Set([...printedFor(first.printed, receiver), ...printedFor(second.printed, receiver)])).toEqual(new Set(numbers(250)))
   })

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { EMBEDDED_BROKER_SETTINGS, entryOf, freePort, isHealthy } from '@pair/dev'
+import { EMBEDDED_BROKER_SETTINGS, entryOf, freePort } from '@pair/dev'
 import { onTestFinished } from 'vitest'
 import { brokers, isEmbedded, prefix } from '../../../test/fixtures/harness.js'
 import { eventually } from '../../../test/fixtures/services.js'
@@ -18,7 +18,7 @@ export async function startUnread (name: string) {
     child.kill('SIGKILL')
     await once(child, 'exit')
   })
-  const isConsuming = async () => await isHealthy(`http://127.0.0.1:${port}`, 'consuming')
+  const isConsuming = async () => (await fetch(`http://127.0.0.1:${port}/health/consuming`)).ok
   await eventually(async () => { if (!await isConsuming()) throw new Error(`${name} does not consume`) })
   return {
     pid: Number(child.pid),

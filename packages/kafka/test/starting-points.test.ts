@@ -92,7 +92,7 @@ test('a response without brokers does not count as an answer', async () => {
   broker.brokers = []
   const points = new StartingPoints(logger)
   const noted = points.note(asked(broker), ['t'], never)
-  await vi.waitFor(() => expect(broker.limits.length).toBeGreaterThan(1))
+  await vi.waitFor(() => expect(broker.limits.length).toBeGreaterThan(1), { timeout: 60_000 })
   Object.assign(broker, { brokers: [{ id: 1 }], logs: { t: [{ low: 0, high: 5 }] } })
   await noted
   expect(await points.of(asked(broker), [{ topic: 't', partition: 0 }], never)).toEqual([{ topic: 't', partition: 0, offset: 5 }])
@@ -124,7 +124,7 @@ test('it ends with its consumer', async () => {
   broker.failures.metadata = 1000
   let isClosed = false
   const noted = new StartingPoints(logger).note(asked(broker), ['t'], () => isClosed)
-  await vi.waitFor(() => expect(broker.limits.length).toBeGreaterThan(1))
+  await vi.waitFor(() => expect(broker.limits.length).toBeGreaterThan(1), { timeout: 60_000 })
   isClosed = true
   await noted
 })

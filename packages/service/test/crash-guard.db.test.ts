@@ -164,7 +164,7 @@ describe('a mark', () => {
     const started = new Promise<void>(resolve => { begin = resolve })
     const ended = new Promise<void>(resolve => { end = resolve })
     const handled = guard.exclusive(message, async () => await ended, { started })
-    await vi.waitFor(async () => expect(await rowOf(message)).toMatchObject({ weight: 3 }))
+    await vi.waitFor(async () => expect(await rowOf(message)).toMatchObject({ weight: 3 }), { timeout: 60_000 })
     await sleep(200) // four times as long as the weight lasts after the start
     expect(await rowOf(message)).toMatchObject({ weight: 3 })
     begin()
