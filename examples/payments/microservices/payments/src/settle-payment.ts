@@ -50,7 +50,7 @@ export function paymentSettler (app: App, pending: ReturnType<typeof pendingPaym
       // reply is not read. The rest is an auth that is away or cannot answer.
       const isOfKafka = code === 'ERR_ASK_NOT_SENT' || (code === 'ERR_ASK_TIMEOUT' && !(couldAsk && canAsk()))
       if (!signal.aborted && !isOfKafka) auth.failed(error)
-      await pending.forgetUnknown()
+      if (!signal.aborted) await pending.forgetUnknown()
       await pending.tryAgain(payment, signal.aborted ? 0 : afterMs)
       return undefined
     }
